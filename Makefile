@@ -1,0 +1,66 @@
+# All there is to type: `make demo` and `make test`. Each sets up what it needs first, in this folder only.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-full lint format clean
+SHELL := /bin/sh
+
+PYTHON ?=
+BAG ?=
+ARGS ?=
+
+# A sourced ROS 2 distribution is used as it is; otherwise ROS 2 Jazzy comes from PyPI into .venv.
+ifneq ($(filter-out $(CURDIR)/.venv,$(AMENT_PREFIX_PATH)),)
+DISTRIBUTION := $(or $(ROS_DISTRO),workspace)
+# Distributions bring pytest plugins for an older pytest.
+PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 .venv/bin/python -m pytest -p timeout
+else
+DISTRIBUTION :=
+PYTEST := .venv/bin/python -m pytest
+export AMENT_PREFIX_PATH := $(CURDIR)/.venv
+unexport PYTHONPATH
+endif
+# Set by the Python of another environment with ROS wheels, it would hide the libraries of this one.
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+export DISTRIBUTION
+
+PACKAGES := .venv/.installed-$(or $(DISTRIBUTION),wheels)
+INTERFACES := build/interfaces/.built-$(or $(DISTRIBUTION),wheels)
+TYPED := $(wildcard centernet_ros training demo standalone)
+
+help:
+	@echo "make demo             set up, then frames -> detections over real ROS 2 (BAG=<rosbag2 folder> replays a drive)"
+	@echo "make test             set up, then lint, types and tests"
+	@echo "make test-full        the same with the slow tests"
+	@echo "make setup            only set up (.venv/, build/); PYTHON=/path/to/python3.12 chooses the interpreter"
+	@echo "make lint | format    check | mend the form of the code"
+	@echo "make clean            remove .venv/ and build/"
+
+setup: $(PACKAGES) $(INTERFACES)
+
+$(PACKAGES): standalone/setup_environment.py standalone/find_python.sh standalone/constraints.txt $(wildcard standalone/requirements*.txt)
+	@python=$$(sh standalone/find_python.sh "$(PYTHON)") && \
+		"$$python" standalone/setup_environment.py --distribution "$(DISTRIBUTION)" --stamp $@
+
+$(INTERFACES): $(PACKAGES) standalone/build_interfaces.py $(wildcard msg/*.msg standalone/vision_msgs/msg/*.msg)
+	@.venv/bin/python standalone/build_interfaces.py && touch $@
+
+demo: setup
+	@.venv/bin/python -m demo $(if $(BAG),--bag "$(BAG)") $(ARGS)
+
+lint: setup
+	.venv/bin/python -m ruff format --check .
+	.venv/bin/python -m ruff check .
+	.venv/bin/python -m mypy $(TYPED)
+
+test: lint
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-full: lint
+	$(PYTEST) $(ARGS)
+
+format: setup
+	.venv/bin/python -m ruff check --fix .
+	.venv/bin/python -m ruff format .
+
+clean:
+	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache
