@@ -1,4 +1,4 @@
-"""CenterNet ("Objects as Points", Zhou et al. 2019) for ROS 2: boxes, 3D boxes and poses of a camera."""
+"""CenterNet ("Objects as Points", Zhou et al. 2019) for ROS 2: boxes, 3D boxes and poses."""
 
 from pkgutil import extend_path
 

@@ -1,4 +1,4 @@
-"""Every value that crosses a border of the package: results, cameras, and how an image lies on a grid."""
+"""Every value that crosses a border of the package: results, cameras, views of an image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import Self
 
 STRIDE = 4
-"""Pixels of the network input per cell of the output grid, for every backbone (paper, section 3)."""
+"""Pixels of the network input per cell of the output grid (paper, section 3)."""
 
 NUM_JOINTS = 17
 """COCO's joints: nose, eyes, ears, shoulders, elbows, wrists, hips, knees, ankles (left first)."""
@@ -42,7 +42,9 @@ class Detections2D:
             shape = (len(self.scores), *field.metadata["shape"])
             actual = tuple(getattr(self, field.name).shape)
             if actual != shape:
-                raise ValueError(f"{type(self).__name__}.{field.name} is {actual}, expected {shape}")
+                raise ValueError(
+                    f"{type(self).__name__}.{field.name} is {actual}, expected {shape}"
+                )
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -191,17 +193,15 @@ class View:
     def to_image(self, points: Tensor) -> Tensor:
         """Cells (..., 2) of the grid to pixels (..., 2) of the image, sub-pixel, float64."""
         affine = self.to_input.to(points.device) / STRIDE
-        return (points.double() - affine[:, 2]) @ torch.linalg.inv(affine[:, :2]).T
+        inverse: Tensor = torch.linalg.inv(affine[:, :2])
+        return (points.double() - affine[:, 2]) @ inverse.T
 
     def boxes_to_grid(self, boxes: Tensor) -> Tensor:
-        """Boxes (N, 4) in pixels of the image to cells of the grid, corners sorted, float64."""
-        return _sort_corners(self.to_grid(boxes.reshape(-1, 2, 2)))
+        """Boxes (N, 4) in pixels of the image to cells of the grid, float64."""
+        corners = self.to_grid(boxes.reshape(-1, 2, 2))
+        # A mirrored view exchanges left and right edges.
+        return torch.cat([corners.amin(dim=1), corners.amax(dim=1)], dim=1)
 
     def boxes_to_image(self, boxes: Tensor) -> Tensor:
-        """Boxes (N, 4) in cells of the grid to pixels of the image, corners sorted, float64."""
-        return _sort_corners(self.to_image(boxes.reshape(-1, 2, 2)))
-
-
-def _sort_corners(corners: Tensor) -> Tensor:
-    """Corners (N, 2, 2) to boxes (N, 4) with x1 <= x2, y1 <= y2."""
-    return torch.cat([corners.amin(dim=1), corners.amax(dim=1)], dim=1)
+        """Boxes (N, 4) in cells of the grid to pixels of the image, float64."""
+        return self.to_image(boxes.reshape(-1, 2, 2)).reshape(-1, 4)

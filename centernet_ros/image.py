@@ -1,0 +1,88 @@
+"""Image -> (network input, View): the one preprocessing path of node, evaluation and training."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from centernet_ros.presets import Fit, ModelPreset
+from centernet_ros.structures import CameraIntrinsics, View
+
+Image = NDArray[np.uint8]
+"""(H, W, 3) uint8, blue first."""
+
+
+def view_of(
+    image_size: tuple[int, int], preset: ModelPreset, camera: CameraIntrinsics | None = None
+) -> View:
+    """How an image of this height and width lies on the preset's network input.
+
+    Raises:
+        ValueError: The camera's image has another size than the image.
+    """
+    if camera is not None and camera.image_size != image_size:
+        raise ValueError(
+            f"camera is calibrated for height x width {camera.image_size}, image is {image_size}"
+        )
+    height, width = image_size
+    input_height, input_width = preset.input_size
+    centre = (width / 2, height / 2)
+    if preset.fit is Fit.KEEP:
+        # Sides that are multiples already grow by a whole step, as in the authors' tests.
+        input_height = (height | (preset.pad_to - 1)) + 1
+        input_width = (width | (preset.pad_to - 1)) + 1
+        centre = (width // 2, height // 2)
+        scale = 1.0
+    elif preset.fit is Fit.WIDTH:
+        scale = input_width / width
+    else:
+        scale = min(input_width / width, input_height / height)
+    shift_x = input_width / 2 - scale * centre[0]
+    shift_y = input_height / 2 - scale * centre[1]
+    affine = torch.tensor([[scale, 0, shift_x], [0, scale, shift_y]], dtype=torch.float64)
+    return View(image_size, (input_height, input_width), affine, camera)
+
+
+def warp(image: Image, view: View) -> Image:
+    """Lay an image onto the network input, (H, W, 3) uint8; what lies outside it is black."""
+    height, width = view.input_size
+    warped = cv2.warpAffine(image, view.to_input.numpy(), (width, height), flags=cv2.INTER_LINEAR)
+    return np.asarray(warped, dtype=np.uint8)
+
+
+def normalise(batch: Tensor, preset: ModelPreset) -> Tensor:
+    """(B, H, W, 3) uint8 of `warp` to the network input (B, 3, H, W) float32, same device."""
+    mean = torch.tensor(preset.mean, device=batch.device)
+    std = torch.tensor(preset.std, device=batch.device)
+    return ((batch.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+
+
+def prepare(
+    image: Image, preset: ModelPreset, camera: CameraIntrinsics | None = None
+) -> tuple[Tensor, View]:
+    """An image as network input (3, H, W) float32, with its view.
+
+    Raises:
+        ValueError: The image is not (H, W, 3) uint8, is empty, or does not fit the camera.
+    """
+    view = view_of(check(image), preset, camera)
+    batch = torch.from_numpy(warp(image, view)).unsqueeze(0)
+    return normalise(batch, preset)[0], view
+
+
+def check(image: Image) -> tuple[int, int]:
+    """Height and width of an image.
+
+    Raises:
+        ValueError: It is not (H, W, 3) uint8, or it is empty.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(
+            f"image is {image.shape} {image.dtype}, expected (H, W, 3) uint8, blue first"
+        )
+    if image.size == 0:
+        raise ValueError(f"image is empty: {image.shape[1]}x{image.shape[0]} pixels")
+    return image.shape[0], image.shape[1]

@@ -1,0 +1,23 @@
+"""Tasks by name: `build_task("detection2d", num_classes=3)`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from centernet_ros.tasks.base import Task
+from centernet_ros.tasks.detection2d import Detection2D
+
+TASKS = {"detection2d": Detection2D}
+TASK_ALIASES = {"ctdet": "detection2d"}
+
+
+def build_task(name: str, num_classes: int) -> Task[Any]:
+    """A task by its name or its alias in the authors' code.
+
+    Raises:
+        ValueError: There is no such task; the message lists the known ones.
+    """
+    name = TASK_ALIASES.get(name, name)
+    if name not in TASKS:
+        raise ValueError(f"unknown task {name!r}; known: {', '.join(TASKS)}")
+    return TASKS[name](num_classes)

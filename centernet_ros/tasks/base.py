@@ -1,0 +1,98 @@
+"""What a task is: its heads, and the way from ground truth to targets, losses and results."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from torch import Tensor
+
+from centernet_ros.structures import Detections2D, View
+
+MAX_DETECTIONS = 100
+"""Peaks kept per image (paper, section 3)."""
+
+HEATMAP_BIAS = -2.19
+"""Initial bias of heat map heads: sigmoid(-2.19) = 0.1, training starts from 'hardly anything'."""
+
+Maps = Mapping[str, Tensor]
+"""Head name to a map (B, channels, H, W)."""
+
+Result = TypeVar("Result", bound=Detections2D)
+
+
+def identity(value: Tensor) -> Tensor:
+    """The activation of heads whose raw map is their value."""
+    return value
+
+
+@dataclass(frozen=True)
+class Head:
+    """One output map of the network.
+
+    Attributes:
+        name: name of the map.
+        channels: number of channels.
+        loss_weight: factor of its loss in the sum.
+        activation: raw map to value; applied by `Task.activate` and nowhere else.
+        initial_bias: bias of its last convolution before training; None for a regression head.
+    """
+
+    name: str
+    channels: int
+    loss_weight: float = 1.0
+    activation: Callable[[Tensor], Tensor] = identity
+    initial_bias: float | None = None
+
+
+class Task(ABC, Generic[Result]):
+    """Heads, `encode`, `losses` and `decode` of one kind of result."""
+
+    heads: tuple[Head, ...]
+    num_classes: int
+
+    @abstractmethod
+    def encode(
+        self,
+        truth: Result,
+        view: View,
+        grid: tuple[int, int],
+        ignored: Detections2D | None = None,
+    ) -> dict[str, Tensor]:
+        """Draw the ground truth of one image as the maps and values that the losses compare with.
+
+        Args:
+            truth: objects in pixels of the original image.
+            view: how that image lies on the grid.
+            grid: height, width of the grid in cells.
+            ignored: regions that count neither as object nor as background; label -1 stands for
+                every class.
+        """
+
+    @abstractmethod
+    def losses(self, maps: Maps, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """One unweighted scalar per head, of raw maps and a batch of `encode`'s targets."""
+
+    @abstractmethod
+    def decode(
+        self, maps: Maps, views: Sequence[View], max_detections: int = MAX_DETECTIONS
+    ) -> list[Result]:
+        """Read the results of each image off a batch of raw maps, best score first, on the CPU."""
+
+    def activate(self, maps: Maps) -> dict[str, Tensor]:
+        """Raw maps to values; the raw maps stay as they are."""
+        return {head.name: head.activation(maps[head.name]) for head in self.heads}
+
+    def total_loss(
+        self, stacks: Sequence[Maps], targets: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weighted sum of the heads' losses averaged over the stacks, and each head's average."""
+        per_stack = [self.losses(maps, targets) for maps in stacks]
+        parts = {
+            head.name: sum(losses[head.name] for losses in per_stack) / len(stacks)
+            for head in self.heads
+        }
+        total = sum(head.loss_weight * parts[head.name] for head in self.heads)
+        return total, parts  # type: ignore[return-value]

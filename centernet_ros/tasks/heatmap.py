@@ -1,0 +1,118 @@
+"""Primitives that tasks share: Gaussians, peaks, reading maps at points, and losses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+MIN_OVERLAP = 0.7
+"""IoU that a box keeps when its centre moves by the Gaussian's radius (CornerNet)."""
+
+IGNORED_PEAK = 0.9999
+"""Target at an ignored centre: not a positive, and nearly free of penalty as a negative."""
+
+
+def gaussian_radius(height: float, width: float) -> int:
+    """Radius in cells of the Gaussian that marks a box of this size in cells.
+
+    NOTE: This is the root that the authors' code takes, not the solution of the quadratic: it has
+    the wrong sign and no division by 2a. Published weights and numbers were trained with it.
+    """
+    # The third of CornerNet's cases always gives the minimum: 4 a c < 0 with a = 4 * overlap.
+    b = -2 * MIN_OVERLAP * (height + width)
+    c = (MIN_OVERLAP - 1) * width * height
+    radius = (b + math.sqrt(b * b - 16 * MIN_OVERLAP * c)) / 2
+    return max(0, int(radius))
+
+
+def draw_gaussian(heatmap: Tensor, column: int, row: int, radius: int) -> None:
+    """Raise a (H, W) map, in place, to a Gaussian with peak 1 at an integer centre (eq. 1).
+
+    The Gaussian is cut off at the radius, with sigma = diameter / 6.
+    """
+    height, width = heatmap.shape
+    left, right = min(column, radius), min(width - column, radius + 1)
+    top, bottom = min(row, radius), min(height - row, radius + 1)
+    sigma = (2 * radius + 1) / 6
+    x = torch.arange(-left, right, dtype=torch.float64)
+    y = torch.arange(-top, bottom, dtype=torch.float64).view(-1, 1)
+    gaussian = torch.exp(-(x * x + y * y) / (2 * sigma * sigma)).to(heatmap.dtype)
+    region = heatmap[row - top : row + bottom, column - left : column + right]
+    torch.maximum(region, gaussian, out=region)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Peaks:
+    """The best K local maxima of a batch of heat maps.
+
+    Attributes:
+        scores: (B, K) value at the peak, best first.
+        labels: (B, K) channel of the peak.
+        indices: (B, K) row * W + column of the peak's cell.
+        points: (B, K, 2) column, row of the peak's cell.
+    """
+
+    scores: Tensor
+    labels: Tensor
+    indices: Tensor
+    points: Tensor
+
+
+def find_peaks(heatmap: Tensor, count: int) -> Peaks:
+    """Cells of a (B, C, H, W) map of probabilities that no 3x3 neighbour exceeds, the best `count`.
+
+    This replaces non-maximum suppression (paper, section 4). Every cell of a plateau is a peak.
+    """
+    channels, height, width = heatmap.shape[1:]
+    is_peak = F.max_pool2d(heatmap, 3, stride=1, padding=1) == heatmap
+    kept = (heatmap * is_peak).flatten(2)
+    # First the best of each class, then the best of those, so that ties fall as in the authors'.
+    per_class = min(count, height * width)
+    scores, indices = kept.topk(per_class)
+    scores, order = scores.flatten(1).topk(min(count, channels * per_class))
+    indices = indices.flatten(1).gather(1, order)
+    points = torch.stack([indices % width, indices // width], dim=-1)
+    return Peaks(scores, order // per_class, indices, points)
+
+
+def gather(values: Tensor, indices: Tensor) -> Tensor:
+    """Read a (B, C, H, W) map at (B, K) cell indices, giving (B, K, C)."""
+    channels = values.shape[1]
+    index = indices.unsqueeze(1).expand(-1, channels, -1)
+    return values.flatten(2).gather(2, index).transpose(1, 2)
+
+
+def clamped_sigmoid(logits: Tensor) -> Tensor:
+    """Probabilities that stay away from 0 and 1, so that their logarithms stay finite."""
+    return logits.sigmoid().clamp(1e-4, 1 - 1e-4)
+
+
+def focal_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Penalty-reduced focal loss of (B, C, H, W) maps, alpha 2, beta 4 (eq. 1).
+
+    Positives are the cells whose target is exactly 1; the sum is divided by their number in the
+    batch, or by 1 when there is none.
+    """
+    probability = clamped_sigmoid(logits)
+    positive = target == 1
+    hit = torch.log(probability) * (1 - probability) ** 2
+    miss = torch.log(1 - probability) * probability**2 * (1 - target) ** 4
+    total = torch.where(positive, hit, miss).sum()
+    return -total / positive.sum().clamp(min=1)
+
+
+def masked_l1(values: Tensor, target: Tensor, indices: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute error of a map at the objects' cells, over objects and coordinates.
+
+    Args:
+        values: (B, C, H, W) map.
+        target: (B, K, C) value of each object slot.
+        indices: (B, K) cell of each slot.
+        mask: (B, K) whether the slot holds an object.
+    """
+    error = (gather(values, indices) - target).abs() * mask.unsqueeze(-1)
+    return error.sum() / (mask.sum() * target.shape[-1] + 1e-4)
