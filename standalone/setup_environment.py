@@ -157,20 +157,22 @@ def install(distribution: str | None) -> None:
             log.flush()
             if line.startswith("ERROR:"):
                 errors.append(line.removeprefix("ERROR:").strip())
-            # Small packages go by too fast to be worth a line.
-            big = re.match(
-                r"\s*(Downloading|Using cached) (\S+?)-.* \(([\d.]+ (?:[GT]B|\d{2,}\.\d MB))", line
-            )
-            if big or re.match(r"(Installing collected|Successfully|\s*Building wheel)", line):
-                say(f"  {time.monotonic() - start:4.0f} s  {short(line)}")
+            if shown := progress(line):
+                say(f"  {time.monotonic() - start:4.0f} s  {shown}")
     if pip.returncode:
         reason = errors[0] if errors else "see its log"
         raise SetupError(f"pip failed ({reason}): look into {LOG}, then call make again")
 
 
-def short(line: str) -> str:
-    """A line of pip without the long list of names."""
-    return re.sub(r"^(Installing collected packages|Successfully installed).*", r"\1", line.strip())
+def progress(line: str) -> str | None:
+    """What to show of a line of pip: its last steps, and downloads that take long."""
+    line = line.strip()
+    if big := re.match(
+        r"(?:Downloading|Using cached) ([\w.]+-[\d.]+)\S* \((\d\d+\.\d MB|.* GB)\)", line
+    ):
+        return f"fetching {big[1]} ({big[2]})"
+    steps = ("Installing collected packages", "Successfully installed", "Building wheel")
+    return next((step.lower() for step in steps if line.startswith(step)), None)
 
 
 def link_checkout() -> None:
