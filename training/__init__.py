@@ -1,0 +1,1 @@
+"""Training and evaluation of CenterNet networks; not needed to run one."""

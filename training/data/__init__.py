@@ -1,0 +1,1 @@
+"""Data sets: real ones in their published formats, and a procedural street."""

@@ -1,0 +1,90 @@
+"""A procedural street seen by a calibrated camera, with exact truth for every task.
+
+The same seed gives the same pixels and the same truth on every machine and in every process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from centernet_ros.structures import CameraIntrinsics
+from training.data.street.render import render
+from training.data.street.scene import random_scene
+from training.data.street.truth import CLASS_NAMES, StreetFrame, annotate
+
+__all__ = [
+    "CLASS_NAMES",
+    "DEFAULT_CAMERA",
+    "StreetDataset",
+    "StreetFrame",
+    "kitti_camera",
+    "render_frame",
+    "render_sequence",
+]
+
+_KITTI_P2 = (
+    (721.5377, 0.0, 609.5593, 44.85728),
+    (0.0, 721.5377, 172.854, 0.2163791),
+    (0.0, 0.0, 1.0, 0.002745884),
+)
+_KITTI_SIZE = (375, 1242)
+
+
+def kitti_camera(image_size: tuple[int, int], focal_factor: float = 1.0) -> CameraIntrinsics:
+    """KITTI's left colour camera with its pictures resized to height, width, and its focal length changed."""
+    projection = torch.tensor(_KITTI_P2, dtype=torch.float64)
+    projection[0] *= image_size[1] / _KITTI_SIZE[1]
+    projection[1] *= image_size[0] / _KITTI_SIZE[0]
+    projection[[0, 1], [0, 1]] *= focal_factor
+    return CameraIntrinsics(projection, image_size)
+
+
+DEFAULT_CAMERA = kitti_camera((192, 640))
+"""KITTI's camera at 640 x 192 pixels."""
+
+
+def render_frame(seed: int | np.random.SeedSequence, camera: CameraIntrinsics = DEFAULT_CAMERA) -> StreetFrame:
+    """One random street; the same seed shows the same street to any camera."""
+    rng = np.random.default_rng(seed)
+    scene = random_scene(rng)
+    return annotate(render(scene, camera, 0.0, rng), camera)
+
+
+def render_sequence(
+    seed: int, num_frames: int, camera: CameraIntrinsics = DEFAULT_CAMERA, rate: float = 10.0
+) -> Iterator[StreetFrame]:
+    """A drive down a random street: so many pictures, rate a second, with moving actors and camera."""
+    scene = random_scene(np.random.default_rng([seed, num_frames]), num_frames / rate)
+    exposure = int(np.random.default_rng([seed, 1]).integers(1 << 30))
+    for index in range(num_frames):
+        rng = np.random.default_rng([exposure, index])
+        yield annotate(render(scene, camera, index / rate, rng), camera)
+
+
+@dataclass(frozen=True)
+class StreetDataset:
+    """So many independent pictures; picture i depends on (seed, i) only, so that seeds never share pictures.
+
+    Attributes:
+        seed: which pictures.
+        count: how many.
+        camera: the camera of all pictures.
+    """
+
+    seed: int
+    count: int
+    camera: CameraIntrinsics = field(default_factory=lambda: dataclasses.replace(DEFAULT_CAMERA))
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> StreetFrame:
+        """Picture at an index from 0 to count - 1."""
+        if not 0 <= index < self.count:
+            raise IndexError(f"picture {index} of {self.count}")
+        return render_frame(np.random.SeedSequence([self.seed, index]), self.camera)
