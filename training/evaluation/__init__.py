@@ -1,0 +1,1 @@
+"""Metrics of results against ground truth, as the benchmarks define them."""
