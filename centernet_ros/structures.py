@@ -204,4 +204,6 @@ class View:
 
     def boxes_to_image(self, boxes: Tensor) -> Tensor:
         """Boxes (N, 4) in cells of the grid to pixels of the image, float64."""
-        return self.to_image(boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+        edges = self.to_image(boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+        # Exchanged and not sorted: a network may answer a negative size, which stays visible.
+        return edges[:, [2, 1, 0, 3]] if self.mirrored else edges
