@@ -1,0 +1,114 @@
+"""Samples -> batches: the same batches for the same seed, wherever a run starts or resumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from centernet_ros.image import view_of, warp
+from centernet_ros.presets import ModelPreset
+from centernet_ros.structures import View
+from centernet_ros.tasks import build_task
+from training.augment import random_colour, random_view
+from training.config import RunConfig
+from training.data.sample import Sample
+from training.data.street_samples import StreetSamples
+
+Batch = dict[str, Tensor]
+"""`image` (B, H, W, 3) uint8 and the task's targets, each with the batch in front."""
+
+
+class TrainingSet(Dataset[Batch]):
+    """Augmented images with targets; an item is known by its epoch and index alone."""
+
+    def __init__(self, samples: StreetSamples, config: RunConfig) -> None:
+        self.samples = samples
+        self.config = config
+        self.preset = config.preset()
+        self.task = build_task(self.preset.task, len(self.preset.class_names))
+
+    def __getitem__(self, key: tuple[int, int]) -> Batch:
+        """Network input and targets of (epoch, index)."""
+        epoch, index = key
+        sample = self.samples[index]
+        # Random numbers that belong to the item: no worker and no resumed run draws others.
+        random = np.random.default_rng([self.config.seed, epoch, index])
+        size = (sample.image.shape[0], sample.image.shape[1])
+        view = random_view(size, self.preset, self.config.augment, random)
+        image = random_colour(warp(sample.image, view), self.config.augment, random)
+        targets = self.task.encode(sample.truth, view, view.grid_size, sample.ignored)
+        return {"image": torch.from_numpy(image), **targets}
+
+
+@dataclass(frozen=True)
+class ShuffledSteps(Sampler[list[tuple[int, int]]]):
+    """The keys of every batch from a step of the run on, shuffled anew in each epoch."""
+
+    config: RunConfig
+    first_step: int
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        steps, size = self.config.steps_per_epoch, self.config.optimiser.batch_size
+        for step in range(self.first_step, steps * self.config.optimiser.epochs):
+            epoch, batch = divmod(step, steps)
+            order = np.random.default_rng([self.config.seed, epoch])
+            indices = order.permutation(self.config.data.train_images)
+            yield [(epoch, int(i)) for i in indices[batch * size : (batch + 1) * size]]
+
+
+def training_batches(config: RunConfig, first_step: int) -> DataLoader[Batch]:
+    """Every batch of the run from a step on."""
+    data = config.data
+    samples = StreetSamples(data.train_seed, data.train_images)
+    return DataLoader(
+        TrainingSet(samples, config),
+        batch_sampler=ShuffledSteps(config, first_step),
+        num_workers=data.workers,
+        worker_init_fn=_one_thread,
+        persistent_workers=False,
+    )
+
+
+class EvaluationSet(Dataset[tuple[Sample, Tensor, View]]):
+    """Images as the detector would see them, with their samples."""
+
+    def __init__(self, samples: StreetSamples, preset: ModelPreset) -> None:
+        self.samples = samples
+        self.preset = preset
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Sample, Tensor, View]:
+        """A sample, its (H, W, 3) uint8 network input and its view."""
+        sample = self.samples[index]
+        size = (sample.image.shape[0], sample.image.shape[1])
+        view = view_of(size, self.preset, sample.camera)
+        return sample, torch.from_numpy(warp(sample.image, view)), view
+
+
+def evaluation_batches(
+    samples: StreetSamples, preset: ModelPreset, batch_size: int, workers: int
+) -> DataLoader[Any]:
+    """Lists of (sample, input, view) in the order of the samples."""
+    return DataLoader(
+        EvaluationSet(samples, preset),
+        batch_size=batch_size,
+        num_workers=workers,
+        worker_init_fn=_one_thread,
+        collate_fn=list,
+    )
+
+
+def _one_thread(_worker: int) -> None:
+    """Workers share the processor with the training; OpenCV and PyTorch must not fan out."""
+    import cv2
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
