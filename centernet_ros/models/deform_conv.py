@@ -34,10 +34,13 @@ class DeformConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) to (B, C_out, H, W)."""
         offset, mask = self.conv_offset_mask(x).split([2 * TAPS, TAPS], dim=1)
-        mask = mask.sigmoid()
-        if x.device.type == "cpu":
-            return deform_conv_by_sampling(x, offset, mask, self.weight, self.bias)
-        return deform_conv2d(x, offset, self.weight, self.bias, padding=1, mask=mask)
+        # Under autocast: positions lose too much in half precision (torchvision does the same).
+        dtype = self.weight.dtype
+        with torch.autocast(x.device.type, enabled=False):
+            x, offset, mask = x.to(dtype), offset.to(dtype), mask.to(dtype).sigmoid()
+            if x.device.type == "cpu":
+                return deform_conv_by_sampling(x, offset, mask, self.weight, self.bias)
+            return deform_conv2d(x, offset, self.weight, self.bias, padding=1, mask=mask)
 
 
 def deform_conv_by_sampling(
