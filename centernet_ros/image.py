@@ -77,8 +77,10 @@ def check(image: Image) -> tuple[int, int]:
     """Height and width of an image.
 
     Raises:
-        ValueError: It is not (H, W, 3) uint8, or it is empty.
+        ValueError: It is not an array of (H, W, 3) uint8, or it is empty.
     """
+    if not isinstance(image, np.ndarray):  # cv2.imread answers None for a file it cannot read
+        raise ValueError(f"image is {type(image).__name__}, expected an array")
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(
             f"image is {image.shape} {image.dtype}, expected (H, W, 3) uint8, blue first"

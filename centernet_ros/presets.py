@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -49,6 +50,16 @@ class ModelPreset:
     def __post_init__(self) -> None:
         if not self.class_names:
             raise ValueError("class_names is empty: a network needs at least one class")
+        if isinstance(self.class_names, str):
+            raise ValueError(f"class_names is {self.class_names!r}, expected a list of names")
+        if self.pad_to <= 0 or self.pad_to & (self.pad_to - 1):
+            raise ValueError(f"pad_to is {self.pad_to}, expected a power of two")
+        for name, length in (("input_size", 2), ("mean", 3), ("std", 3)):
+            value = getattr(self, name)
+            if not isinstance(value, Sequence) or len(value) != length:
+                raise ValueError(f"{name} is {value!r}, expected {length} numbers")
+        if min(self.std) <= 0:
+            raise ValueError(f"std is {self.std!r}, expected positive numbers")
         height, width = self.input_size
         if height <= 0 or width <= 0 or height % self.pad_to or width % self.pad_to:
             raise ValueError(
