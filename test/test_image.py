@@ -1,0 +1,218 @@
+"""The one preprocessing path: where an image lies on the input, and which values it gets."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import torch
+
+from centernet_ros.image import check, normalise, prepare, view_of, warp
+from centernet_ros.presets import Fit, ModelPreset
+from centernet_ros.structures import CameraIntrinsics
+
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+# The authors' preprocessing modes as presets.
+MODES = {
+    "keep31": {"fit": Fit.KEEP},
+    "keep127": {"fit": Fit.KEEP, "pad_to": 128},
+    "fix512": {"mean": (0.408, 0.447, 0.470), "std": (0.289, 0.274, 0.278)},
+    "fix384voc": {"input_size": (384, 384), **IMAGENET},
+    "ddd_fix": {"input_size": (384, 1280), "fit": Fit.WIDTH, **IMAGENET},
+}
+
+
+def preset(**options):
+    return ModelPreset("detection2d", "resnet18", ("thing",), **options)
+
+
+def noise(height, width):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("image_size", "input_size", "expected"),
+    [
+        # 640 / 400 = 1.6 < 192 / 100; 100 rows become 160, with 16 black ones above and below.
+        ((100, 400), (192, 640), [[1.6, 0, 0], [0, 1.6, 16]]),
+        # 192 / 400 = 0.48; 100 columns become 48, with 296 black ones on each side.
+        ((400, 100), (192, 640), [[0.48, 0, 296], [0, 0.48, 0]]),
+        # Enlarging: one pixel becomes 64.
+        ((1, 1), (64, 64), [[64, 0, 0], [0, 64, 0]]),
+    ],
+)
+def test_letterbox_touches_two_sides(image_size, input_size, expected):
+    view = view_of(image_size, preset(input_size=input_size))
+    assert view.input_size == input_size
+    assert view.image_size == image_size
+    assert view.to_input.tolist() == [pytest.approx(row, abs=1e-12) for row in expected]
+
+
+@pytest.mark.parametrize(
+    ("image_size", "expected"),
+    [
+        # 375 rows become 750, of which 558 stand out.
+        ((375, 320), [[2, 0, 0], [0, 2, 96 - 375]]),
+        # 50 rows become 50, with 71 black ones above and below.
+        ((50, 640), [[1, 0, 0], [0, 1, 71]]),
+    ],
+)
+def test_width_fills_the_width_and_cuts_the_rows(image_size, expected):
+    view = view_of(image_size, preset(input_size=(192, 640), fit=Fit.WIDTH))
+    assert view.input_size == (192, 640)
+    assert view.to_input.tolist() == [pytest.approx(row, abs=1e-12) for row in expected]
+
+
+@pytest.mark.parametrize(
+    ("image_size", "pad_to", "input_size", "shift"),
+    [
+        ((427, 640), 32, (448, 672), (16, 11)),
+        ((333, 517), 32, (352, 544), (14, 10)),
+        # A side that is a multiple already still grows by a whole step.
+        ((64, 96), 32, (96, 128), (16, 16)),
+        ((63, 95), 32, (64, 96), (1, 1)),
+        ((1, 1), 32, (32, 32), (16, 16)),
+        ((128, 127), 128, (256, 128), (1, 64)),
+    ],
+)
+def test_keep_pads_to_the_next_multiple(image_size, pad_to, input_size, shift):
+    view = view_of(image_size, preset(fit=Fit.KEEP, pad_to=pad_to))
+    assert view.input_size == input_size
+    assert view.to_input.tolist() == [[1, 0, shift[0]], [0, 1, shift[1]]]
+
+
+@pytest.mark.parametrize(
+    ("image", "mode"),
+    [
+        (image, mode)
+        for image in ("blocks_a", "blocks_b", "blocks_kitti", "blocks_odd", "smooth")
+        for mode in ("keep31/scale1", "keep127/scale1", "fix512/scale1", "fix384voc/scale1")
+    ]
+    + [(image, "ddd_fix") for image in ("blocks_kitti", "smooth", "blocks_a")],
+)
+def test_views_are_the_authors_affine_maps(reference, image, mode):
+    vectors = reference.json("preprocess/preprocess.json")
+    height, width, _ = vectors[f"image/{image}"]["shape"]
+    expected = vectors[f"{image}/{mode}"]
+    view = view_of((height, width), preset(**MODES[mode.split("/")[0]]))
+    assert list(view.input_size) == expected["tensor_shape"][2:]
+    assert list(view.grid_size) == [expected["out_height"], expected["out_width"]]
+    for mine, theirs in [
+        (view.to_input, expected["trans_input"]),
+        (view.to_input / 4, expected["trans_output"]),
+    ]:
+        torch.testing.assert_close(mine, torch.tensor(theirs).double(), rtol=1e-6, atol=1e-9)
+    corner = view.to_image(torch.tensor([[0.0, 0.0]]))[0].tolist()
+    assert corner == pytest.approx([row[2] for row in expected["trans_output_inv"]], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "mode", ["keep31/scale1", "keep127/scale1", "fix512/scale1", "fix384voc/scale1", "ddd_fix"]
+)
+def test_inputs_are_the_authors_tensors(reference, mode):
+    key = f"smooth/{mode}"
+    vectors = reference.json("preprocess/preprocess.json")
+    image = reference.formulas.smooth_image(605)
+    assert hashlib.sha256(image.tobytes()).hexdigest() == vectors["image/smooth"]["sha256"]
+    tensor, _ = prepare(image, preset(**MODES[mode.split("/")[0]]))
+    index = reference.formulas.sample_index(600 + 99, tensor.numel(), 200)
+    expected = reference.npz("preprocess/preprocess.npz")[f"{key}/val"]
+    # Other versions of OpenCV round the sampled coordinates differently.
+    assert tensor.flatten()[index].numpy() == pytest.approx(expected, abs=0.02)
+    assert tensor.mean().item() == pytest.approx(vectors[key]["mean"], abs=1e-3)
+    assert tensor.std().item() == pytest.approx(vectors[key]["std"], abs=1e-3)
+
+
+def test_pixels_land_where_the_view_says():
+    image = np.zeros((75, 125, 3), np.uint8)
+    image[20, 30] = 255
+    view = view_of((75, 125), preset(fit=Fit.KEEP))
+    row, column = np.argwhere(warp(image, view)[..., 0])[0].tolist()
+    assert (view.to_grid(torch.tensor([30.0, 20.0])) * 4).tolist() == [column, row]
+
+
+def test_a_large_scale_keeps_centres():
+    # A blob's centre of mass, because enlarging spreads every pixel.
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[10:13, 20:23] = 255
+    view = view_of((40, 60), preset(input_size=(256, 320)))
+    warped = warp(image, view)[..., 1].astype(float)
+    centre = [
+        (warped.sum(axis) * np.arange(warped.shape[1 - axis])).sum() / warped.sum()
+        for axis in (0, 1)
+    ]
+    assert centre == pytest.approx((view.to_grid(torch.tensor([21.0, 11.0])) * 4).tolist(), abs=0.1)
+
+
+def test_outside_the_image_is_black_before_normalising():
+    tensor, view = prepare(np.full((64, 64, 3), 255, np.uint8), preset(input_size=(64, 128)))
+    assert view.to_input[0, 2] == 32
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (preset().mean, preset().std))
+    assert tensor.shape == (3, 64, 128)
+    torch.testing.assert_close(tensor[:, :, :31], (-mean / std).expand(3, 64, 31))
+    torch.testing.assert_close(tensor[:, :, 33:95], ((1 - mean) / std).expand(3, 64, 62))
+
+
+def test_normalise_works_on_each_channel():
+    batch = torch.tensor([[[[51, 102, 255]]], [[[0, 0, 0]]]], dtype=torch.uint8)
+    values = normalise(batch, preset(mean=(0.1, 0.2, 0.5), std=(0.5, 0.1, 0.25)))
+    assert values.shape == (2, 3, 1, 1)
+    assert values.dtype == torch.float32
+    assert values[0].flatten().tolist() == pytest.approx([0.2, 2, 2], abs=1e-6)
+    assert values[1].flatten().tolist() == pytest.approx([-0.2, -2, -2], abs=1e-6)
+
+
+def test_unusual_memory_gives_the_same_input():
+    image = noise(30, 50)
+    expected, _ = prepare(image, preset(input_size=(64, 64)))
+    locked = np.frombuffer(image.tobytes(), np.uint8).reshape(image.shape)
+    padded = np.zeros((30, 60, 3), np.uint8)
+    padded[:, :50] = image
+    mirrored = image[:, ::-1, ::-1].copy()
+    for same in (locked, padded[:, :50], mirrored[:, ::-1, ::-1]):
+        assert torch.equal(prepare(same, preset(input_size=(64, 64)))[0], expected)
+
+
+def test_prepare_leaves_the_image_alone():
+    image = noise(30, 50)
+    before = image.copy()
+    prepare(image, preset())
+    assert np.array_equal(image, before)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((20, 30), np.uint8), r"\(20, 30\) uint8"),
+        (np.zeros((20, 30, 1), np.uint8), r"\(20, 30, 1\) uint8"),
+        (np.zeros((20, 30, 4), np.uint8), r"\(20, 30, 4\) uint8"),
+        (np.zeros((3, 20, 30), np.uint8), r"\(3, 20, 30\) uint8"),
+        (np.zeros((1, 20, 30, 3), np.uint8), r"\(1, 20, 30, 3\) uint8"),
+        (np.zeros((20, 30, 3), np.float32), r"\(20, 30, 3\) float32"),
+        (np.zeros((20, 30, 3), np.uint16), r"\(20, 30, 3\) uint16"),
+        (np.zeros((0, 30, 3), np.uint8), "empty: 30x0 pixels"),
+        (np.zeros((20, 0, 3), np.uint8), "empty: 0x20 pixels"),
+        (np.zeros(0, np.uint8), r"\(0,\) uint8"),
+        # What cv2.imread answers when it cannot read a file.
+        (None, "NoneType"),
+    ],
+)
+def test_bad_image_is_refused(image, message):
+    with pytest.raises(ValueError, match=message):
+        prepare(image, preset())
+
+
+def test_check_gives_height_and_width():
+    assert check(noise(20, 30)) == (20, 30)
+
+
+def test_camera_travels_with_the_view():
+    camera = CameraIntrinsics.pinhole(100, (15, 10), (20, 30))
+    assert prepare(noise(20, 30), preset(), camera)[1].camera is camera
+    assert prepare(noise(20, 30), preset())[1].camera is None
+
+
+@pytest.mark.parametrize("size", [(30, 20), (20, 31), (40, 60)])
+def test_camera_of_another_size_is_refused(size):
+    camera = CameraIntrinsics.pinhole(100, (15, 10), size)
+    with pytest.raises(ValueError, match=r"calibrated for .*, image is \(20, 30\)"):
+        prepare(noise(20, 30), preset(), camera)
