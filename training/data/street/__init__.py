@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from centernet_ros.structures import CameraIntrinsics
+from training.data.street.placement import random_scene
 from training.data.street.render import render
-from training.data.street.scene import random_scene
 from training.data.street.truth import CLASS_NAMES, StreetFrame, annotate
 
 __all__ = [

@@ -98,9 +98,11 @@ class CameraPose:
         """World points (..., 3) to the optical frame."""
         cos, sin = math.cos(self.heading), math.sin(self.heading)
         x, z = points[..., 0] - self.x, points[..., 2] - self.z
-        return quantise(
-            np.stack([x * cos - z * sin, points[..., 1] + self.height, x * sin + z * cos], axis=-1)
-        )
+        moved = np.empty(points.shape)
+        moved[..., 0] = x * cos - z * sin
+        moved[..., 1] = points[..., 1] + self.height
+        moved[..., 2] = x * sin + z * cos
+        return quantise(moved)
 
     def direction_to_camera(self, direction: Array) -> Array:
         """A world direction (3,) in the optical frame."""
@@ -113,7 +115,11 @@ def rotate_yaw(points: Array, yaw: float) -> Array:
     """Points (..., 3) of an object's frame (x forward, y down, z left), turned by KITTI's rotation_y."""
     cos, sin = math.cos(yaw), math.sin(yaw)
     x, z = points[..., 0], points[..., 2]
-    return np.stack([x * cos + z * sin, points[..., 1], z * cos - x * sin], axis=-1)
+    turned = np.empty(points.shape)
+    turned[..., 0] = x * cos + z * sin
+    turned[..., 1] = points[..., 1]
+    turned[..., 2] = z * cos - x * sin
+    return turned
 
 
 def clip_near(polygon: Array) -> Array:
@@ -167,64 +173,76 @@ def balls(centres: Array, radii: Array, squash: float = 1.0) -> Array:
     )
 
 
-_UNIT_FOOTPRINT = np.array([[0.5, -0.5], [0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5]])
+_CORNERS = np.array([[0.5, -0.5], [0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5]])
+_NEXT = np.array([1, 2, 3, 0])
 
 
-def footprint(centre: tuple[float, float], yaw: float, length: float, width: float) -> Array:
-    """Corners (4, 2) x, z of a turned rectangle on the ground."""
-    cos, sin = math.cos(yaw), math.sin(yaw)
-    along, across = length * _UNIT_FOOTPRINT[:, 0], width * _UNIT_FOOTPRINT[:, 1]
-    return np.stack(
-        [centre[0] + cos * along + sin * across, centre[1] - sin * along + cos * across], axis=-1
+def footprints(centres: Array, yaws: Array, sizes: Array) -> Array:
+    """Corners (..., 4, 2) x, z of rectangles on the ground.
+
+    Args:
+        centres: (..., 2) x, z.
+        yaws: (...) rotation_y in radians.
+        sizes: (..., 2) length, width.
+    """
+    corners = sizes[..., None, :] * _CORNERS
+    cos, sin = np.cos(yaws)[..., None], np.sin(yaws)[..., None]
+    along, across = corners[..., 0], corners[..., 1]
+    return centres[..., None, :] + np.stack(
+        [cos * along + sin * across, cos * across - sin * along], axis=-1
     )
 
 
-def _edge_planes(footprints: Array) -> tuple[Array, Array]:
-    """Outward normals (..., 4, 2) and offsets (..., 4) of the edges of footprints (..., 4, 2)."""
-    edges = np.roll(footprints, -1, axis=-2) - footprints
+def _edge_planes(outlines: Array) -> tuple[Array, Array]:
+    """Outward normals (..., 4, 2) and offsets (..., 4) of the edges of convex outlines (..., 4, 2)."""
+    edges = outlines[..., _NEXT, :] - outlines
     normals = np.stack([edges[..., 1], -edges[..., 0]], axis=-1)
-    inward = np.sum((footprints.mean(axis=-2, keepdims=True) - footprints) * normals, axis=-1) > 0
-    normals = np.where(inward[..., None], -normals, normals)
-    return normals, np.sum(footprints * normals, axis=-1)
+    offsets = (outlines * normals).sum(axis=-1)
+    inside = (outlines.mean(axis=-2, keepdims=True) * normals).sum(axis=-1) - offsets
+    normals = np.where(inside[..., None] > 0, -normals, normals)
+    return normals, (outlines * normals).sum(axis=-1)
 
 
-def overlap(one: Array, others: Array) -> npt.NDArray[np.bool_]:
-    """Whether footprint(s) (..., 4, 2) and the others (..., 4, 2), broadcast, share ground: (...)."""
-    apart: npt.NDArray[np.bool_] = np.zeros((), dtype=np.bool_)
-    for owner, other in ((one, others), (others, one)):
-        normals, offsets = _edge_planes(owner)
-        sides = np.sum(normals[..., :, None, :] * other[..., None, :, :], axis=-1)
-        apart = apart | (sides > offsets[..., None]).all(axis=-1).any(axis=-1)
-    return ~apart
+def _separated(outlines: Array) -> npt.NDArray[np.bool_]:
+    """Whether edge e of outline i has all of outline j outside: (N, N, 4) for outlines (N, 4, 2)."""
+    normals, offsets = _edge_planes(outlines)
+    sides = normals[:, None, :, None, 0] * outlines[None, :, None, :, 0]
+    sides = sides + normals[:, None, :, None, 1] * outlines[None, :, None, :, 1]
+    separated: npt.NDArray[np.bool_] = (sides > offsets[:, None, :, None]).all(axis=-1)
+    return separated
 
 
-def painter_order(footprints: Array, eye: tuple[float, float]) -> list[int]:
+def overlaps(outlines: Array) -> npt.NDArray[np.bool_]:
+    """Which pairs (N, N) of rectangles (N, 4, 2) on the ground overlap."""
+    apart = _separated(outlines).any(axis=-1)
+    return ~(apart | apart.T)
+
+
+def painter_order(outlines: Array, eye: tuple[float, float]) -> list[int]:
     """Order (N) in which standing things are drawn, so that a nearer one covers a farther one.
 
     Two footprints that do not touch are separated by the line through an edge of one of them, and the one on the
     eye's side of that line can only be in front. Distance decides where nothing else does.
 
     Args:
-        footprints: (N, 4, 2) x, z of the corners on the ground.
+        outlines: (N, 4, 2) x, z of the footprints' corners.
         eye: x, z of the camera.
     """
-    count = len(footprints)
-    normals, offsets = _edge_planes(footprints)
-    sides = np.einsum("iec,jvc->ijev", normals, footprints)
-    separated = (sides > offsets[:, None, :, None]).all(axis=-1)
-    eye_outside = (normals * np.asarray(eye)).sum(axis=-1) > offsets
+    place = np.asarray(eye)
+    normals, offsets = _edge_planes(outlines)
+    eye_outside = (normals * place).sum(axis=-1) > offsets
+    separated = _separated(outlines)
     behind = (separated & eye_outside[:, None, :]).any(axis=-1)
     in_front = (separated & ~eye_outside[:, None, :]).any(axis=-1)
-    # One line with the eye beyond it settles the pair; the other lines then do not contradict it.
     first = (behind | in_front.T) & ~(behind.T | in_front)
-    distances = np.hypot(*(footprints.mean(axis=1) - np.asarray(eye)).T)
+    distances = ((outlines.mean(axis=1) - place) ** 2).sum(axis=-1)
     waiting = first.sum(axis=0)
-    left = list(np.argsort(-distances, kind="stable"))
+    left = np.argsort(-distances, kind="stable").tolist()
     order = []
     while left:
+        # A ring of things that cover each other has no order: the farthest goes first.
         row = next((row for row in left if waiting[row] == 0), left[0])
         left.remove(row)
-        order.append(int(row))
-        waiting = waiting - first[row]
-    assert len(order) == count
+        order.append(row)
+        waiting -= first[row]
     return order

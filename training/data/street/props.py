@@ -22,9 +22,13 @@ def prop_mesh(prop: Prop, *, pose: CameraPose, light: Light) -> Mesh:
         light: the light in the optical frame.
     """
     foot = pose.to_camera(np.array([prop.x, 0.0, prop.z]))
-    rng = np.random.default_rng(prop.seed)
-    mesh = _KINDS[prop.kind](prop, foot, rng, light)
+    mesh = _KINDS[prop.kind](prop, foot, light)
     return Mesh(mesh.vertices, mesh.starts, light.haze(mesh.colours, float(foot[2])))
+
+
+def _pick(prop: Prop, place: int, count: int) -> int:
+    """One of so many choices, from one of a prop's numbers."""
+    return int((prop.variation[place] + 1) / 2 * count * 0.999)
 
 
 def _poles(bars: list[tuple[Array, Array, float]], colours: Array, light: Light) -> Mesh:
@@ -35,14 +39,14 @@ def _poles(bars: list[tuple[Array, Array, float]], colours: Array, light: Light)
     return Mesh.of_equal(polygons, light.shade(np.broadcast_to(colours, (len(bars), 3)), normals))
 
 
-def _leaves(centres: Array, radii: Array, colour: Array, rng: np.random.Generator, light: Light) -> Mesh:
+def _leaves(centres: Array, radii: Array, prop: Prop, light: Light) -> Mesh:
     """Clumps (N, 3) of leaves, lighter towards the sun, each with a lit top."""
     order = np.argsort(-centres[:, 2], kind="stable")
     centres, radii = centres[order], radii[order]
     middle = centres.mean(axis=0)
     outward = centres - middle
     outward /= np.linalg.norm(outward, axis=-1, keepdims=True) + 0.1
-    varied = colour * rng.uniform(0.75, 1.15, (len(centres), 1))
+    varied = prop.colour * (0.95 + 0.2 * prop.variation[-len(centres) :, None])
     dark = light.shade(varied, outward) * 0.85
     lit = light.shade(varied * 1.12, (outward + light.sun) / 2)
     tops = centres + light.sun * (0.35, 0.35, 0.0) * radii[:, None]
@@ -50,25 +54,26 @@ def _leaves(centres: Array, radii: Array, colour: Array, rng: np.random.Generato
     return Mesh.of_equal(polygons.reshape(-1, 10, 3), np.stack([dark, lit], axis=1).reshape(-1, 3))
 
 
-def _tree(prop: Prop, foot: Array, rng: np.random.Generator, light: Light) -> Mesh:
+def _tree(prop: Prop, foot: Array, light: Light) -> Mesh:
     height, width = prop.size
     crown = foot + _UP * height * 0.66
-    trunk = _poles([(foot, crown, 0.03 * width + 0.05)], np.array([45.0, 62.0, 78.0]) * rng.uniform(0.6, 1.2), light)
+    trunk = _poles([(foot, crown, 0.03 * width + 0.05)], np.array([45.0, 62.0, 78.0]) * (0.9 + 0.3 * prop.variation[0]), light)
     count = 13
-    offsets = rng.uniform(-1, 1, (count, 3)) * (0.36 * width, 0.24 * height, 0.36 * width)
-    radii = rng.uniform(0.16, 0.3, count) * width
-    return Mesh.join([trunk, _leaves(crown + offsets, radii, prop.colour, rng, light)])
+    spread = prop.variation[: 3 * count].reshape(count, 3)
+    offsets = spread * (0.36 * width, 0.24 * height, 0.36 * width)
+    radii = (0.23 + 0.07 * prop.variation[40 : 40 + count]) * width
+    return Mesh.join([trunk, _leaves(crown + offsets, radii, prop, light)])
 
 
-def _bush(prop: Prop, foot: Array, rng: np.random.Generator, light: Light) -> Mesh:
+def _bush(prop: Prop, foot: Array, light: Light) -> Mesh:
     height, width = prop.size
     count = 9
-    offsets = rng.uniform(-1, 1, (count, 3)) * (0.4 * width, 0.2 * height, 0.3 * width)
-    radii = rng.uniform(0.22, 0.34, count) * min(height, width)
-    return _leaves(foot + _UP * height * 0.5 + offsets, radii, prop.colour, rng, light)
+    offsets = prop.variation[: 3 * count].reshape(count, 3) * (0.4 * width, 0.2 * height, 0.3 * width)
+    radii = (0.28 + 0.06 * prop.variation[40 : 40 + count]) * min(height, width)
+    return _leaves(foot + _UP * height * 0.5 + offsets, radii, prop, light)
 
 
-def _conifer(prop: Prop, foot: Array, rng: np.random.Generator, light: Light) -> Mesh:
+def _conifer(prop: Prop, foot: Array, light: Light) -> Mesh:
     height, width = prop.size
     trunk = _poles([(foot, foot + _UP * height * 0.3, 0.12)], np.array([40.0, 55.0, 70.0]), light)
     tiers = []
@@ -81,14 +86,14 @@ def _conifer(prop: Prop, foot: Array, rng: np.random.Generator, light: Light) ->
     return Mesh.join([trunk, Mesh.of_equal(np.array(tiers), light.shade(shades, normals))])
 
 
-def _lamp(prop: Prop, foot: Array, rng: np.random.Generator, light: Light) -> Mesh:
+def _lamp(prop: Prop, foot: Array, light: Light) -> Mesh:
     top = foot + _UP * prop.size[0]
     arm = top + ((-1.2 if prop.x > 0 else 1.2), -0.1, 0)
     bars = [(foot, foot + _UP * 0.9, 0.11), (foot, top, 0.07), (top, arm, 0.05), (arm, arm + (0.25, 0, 0), 0.1)]
     return _poles(bars, prop.colour, light)
 
 
-def _bollard(prop: Prop, foot: Array, rng: np.random.Generator, light: Light) -> Mesh:
+def _bollard(prop: Prop, foot: Array, light: Light) -> Mesh:
     top = foot + _UP * prop.size[0]
     stripe = foot + _UP * prop.size[0] * 0.75
     radius = prop.size[1] / 2
@@ -96,16 +101,17 @@ def _bollard(prop: Prop, foot: Array, rng: np.random.Generator, light: Light) ->
     return _poles([(foot, top, radius), (stripe, stripe + _UP * 0.08, radius)], colours, light)
 
 
-def _sign(prop: Prop, foot: Array, rng: np.random.Generator, light: Light) -> Mesh:
+def _sign(prop: Prop, foot: Array, light: Light) -> Mesh:
     """A round, three-cornered or square traffic sign with a border."""
     height, width = prop.size
     pole = _poles([(foot, foot + _UP * height, 0.04)], np.array([130.0, 132.0, 130.0]), light)
     centre = foot + _UP * (height - width * 0.3) - (0, 0, 0.06)
-    corners = int(rng.choice([3, 4, 10]))
+    corners = (3, 4, 10)[_pick(prop, 0, 3)]
     angles = np.linspace(0, 2 * np.pi, corners, endpoint=False) - np.pi / 2 + (np.pi / 4 if corners == 4 else 0.0)
     ring = np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=-1) * width / 2
     vivid = np.array([[40.0, 35, 200], [190, 90, 30], [235, 235, 235], [50, 190, 235]])
-    outer, inner = vivid[rng.choice(4, 2, replace=False)]
+    outer = vivid[_pick(prop, 1, 4)]
+    inner = vivid[(_pick(prop, 1, 4) + 1 + _pick(prop, 2, 3)) % 4]
     symbol = np.array([[-0.12, -0.25, 0], [0.12, -0.25, 0], [0.12, 0.22, 0], [-0.12, 0.22, 0]]) * width
     facing = np.array([[0.0, 0.0, -1.0]])
     return Mesh.join(
@@ -130,45 +136,45 @@ def _block(foot: Array, size: tuple[float, float, float], colour: Array, light: 
     return Mesh.of_equal(polygons + foot, light.shade(np.tile(colour, (len(polygons), 1)), normals))
 
 
-def _bin(prop: Prop, foot: Array, rng: np.random.Generator, light: Light) -> Mesh:
+def _bin(prop: Prop, foot: Array, light: Light) -> Mesh:
     height, width = prop.size
     body = _block(foot, (height * 0.88, width, width), prop.colour, light)
     lid = _block(foot - (0, height * 0.88, 0), (height * 0.12, width * 1.1, width * 1.1), prop.colour * 0.6, light)
     return Mesh.join([body, lid])
 
 
-def _box(prop: Prop, foot: Array, rng: np.random.Generator, light: Light) -> Mesh:
+def _box(prop: Prop, foot: Array, light: Light) -> Mesh:
     height, width = prop.size
     body = _block(foot, (height, width, width * 0.6), prop.colour, light)
     panel = _block(foot - (0, height * 0.25, 0.03), (height * 0.5, width * 0.7, width * 0.6), prop.colour * 0.8, light)
     return Mesh.join([body, panel])
 
 
-def _column(prop: Prop, foot: Array, rng: np.random.Generator, light: Light) -> Mesh:
+def _column(prop: Prop, foot: Array, light: Light) -> Mesh:
     """An advertising column with posters."""
     height, width = prop.size
     body = _poles([(foot - (0, 0.2, 0), foot + _UP * height, width / 2)], prop.colour, light)
     posters = [body]
-    for place in (-0.27, 0.2):
+    for index, place in enumerate((-0.27, 0.2)):
         low = foot + (place * width, -0.25 * height, -width / 2)
         corners = np.array([[0, 0, 0], [0.3, 0, 0], [0.3, -0.8, 0], [0, -0.8, 0]]) * (width, height * 0.7, 1)
-        colour = light.shade(rng.uniform(30, 230, (1, 3)), np.array([[0.0, 0.0, -1.0]]))
+        colour = light.shade(130 + 100 * prop.variation[3 * index : 3 * index + 3][None], np.array([[0.0, 0.0, -1.0]]))
         posters.append(Mesh.of_equal((low + corners)[None], colour))
     return Mesh.join(posters)
 
 
-def _traffic_light(prop: Prop, foot: Array, rng: np.random.Generator, light: Light) -> Mesh:
+def _traffic_light(prop: Prop, foot: Array, light: Light) -> Mesh:
     height, width = prop.size
     pole = _poles([(foot, foot + _UP * height, 0.06)], prop.colour, light)
     case = _block(foot + _UP * (height - 0.9), (0.9, width, width), np.array([35.0, 35, 35]), light)
     lamps = foot - (0, height, width / 2 + 0.02) + np.array([[0, 0.17, 0], [0, 0.45, 0], [0, 0.73, 0]])
     colours = np.array([[30.0, 30, 90], [30, 80, 90], [50, 80, 30]])
-    lit = int(rng.integers(3))
+    lit = _pick(prop, 0, 3)
     colours[lit] = [[60, 60, 250], [60, 200, 250], [140, 240, 90]][lit]
     return Mesh.join([pole, case, Mesh.of_equal(balls(lamps, np.full(3, 0.11)), colours)])
 
 
-_KINDS: dict[str, Callable[[Prop, Array, np.random.Generator, Light], Mesh]] = {
+_KINDS: dict[str, Callable[[Prop, Array, Light], Mesh]] = {
     "tree": _tree,
     "bush": _bush,
     "conifer": _conifer,
@@ -178,5 +184,5 @@ _KINDS: dict[str, Callable[[Prop, Array, np.random.Generator, Light], Mesh]] = {
     "bin": _bin,
     "box": _box,
     "column": _column,
-    "light": _traffic_light,
+    "traffic_light": _traffic_light,
 }

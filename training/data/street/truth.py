@@ -24,8 +24,7 @@ from training.data.street.people import (
     RIGHT_HIP,
     RIGHT_SHOULDER,
 )
-from training.data.street.render import Rendering, Sighting, mesh_extent
-from training.data.street.scene import CYCLIST
+from training.data.street.render import Rendering, Sighting
 
 CLASS_NAMES = ("pedestrian", "car", "cyclist")
 """Classes in the order of labels."""
@@ -79,7 +78,6 @@ class _Judged:
     """A sighting with the values that decide on its label."""
 
     sighting: Sighting
-    box: Array
     truncation: float
     visibility: float
 
@@ -106,7 +104,7 @@ def annotate(rendering: Rendering, camera: CameraIntrinsics) -> StreetFrame:
         occlusions=torch.from_numpy(np.digitize(-visibilities, [-0.9, -0.5]).astype(np.int64)),
         visibilities=_floats(visibilities),
         ignored=Detections2D(
-            boxes=_floats([row.box for row in rest], 4), scores=torch.ones(len(rest)), labels=_labels(rest)
+            boxes=_floats([row.sighting.footage.box for row in rest], 4), scores=torch.ones(len(rest)), labels=_labels(rest)
         ),
         ids=torch.tensor([row.sighting.solid.actor.identity for row in labelled], dtype=torch.int64),
         instances=numbers[rendering.instances],
@@ -114,18 +112,19 @@ def annotate(rendering: Rendering, camera: CameraIntrinsics) -> StreetFrame:
 
 
 def _judge(sighting: Sighting, lens: Lens) -> _Judged:
-    height, width = lens.size
-    box = np.clip(sighting.extent, 0, (width - 1, height - 1, width - 1, height - 1))
-    whole = np.prod(sighting.extent[2:] - sighting.extent[:2])
-    inside = np.prod(box[2:] - box[:2])
-    truncation = float(np.clip(1 - inside / max(whole, 1e-9), 0, 1))
-    return _Judged(sighting, box, truncation, sighting.visible / sighting.pixels)
+    extent = sighting.footage.extent
+    whole, inside = (np.prod(box[2:] - box[:2]) for box in (extent, lens.clip(extent)))
+    return _Judged(
+        sighting,
+        truncation=float(np.clip(1 - inside / max(whole, 1e-9), 0, 1)),
+        visibility=sighting.visible / sighting.footage.pixels,
+    )
 
 
 def _worth_a_label(row: _Judged, lens: Lens) -> bool:
-    tall = row.sighting.extent[3] - row.sighting.extent[1]
+    extent = row.sighting.footage.extent
     return bool(
-        tall >= MIN_HEIGHT * lens.size[0]
+        extent[3] - extent[1] >= MIN_HEIGHT * lens.size[0]
         and row.visibility >= MIN_VISIBILITY
         and row.truncation <= MAX_TRUNCATION
     )
@@ -146,7 +145,7 @@ def _objects(rows: list[_Judged]) -> Detections3D:
     rays = [math.atan2(solid.location[0], solid.location[2]) for solid in solids]
     alphas = [math.remainder(solid.yaw - ray, 2 * math.pi) for solid, ray in zip(solids, rays, strict=True)]
     return Detections3D(
-        boxes=_floats([row.box for row in rows], 4),
+        boxes=_floats([row.sighting.footage.box for row in rows], 4),
         scores=torch.ones(len(rows)),
         labels=_labels(rows),
         dimensions=_floats([solid.dimensions for solid in solids], 3),
@@ -158,16 +157,16 @@ def _objects(rows: list[_Judged]) -> Detections3D:
 
 def _poses(rows: list[_Judged], rendering: Rendering, lens: Lens) -> tuple[Poses, Tensor]:
     """People with their joints, and the joints' visibility (P, 17)."""
-    height, width = lens.size
     boxes, joints, seen = [], [], []
     for row in rows:
         solid = row.sighting.solid
         assert solid.body is not None
         assert solid.points is not None
-        extent = mesh_extent(solid.body, lens)
-        box = row.box if extent is None else np.clip(extent, 0, (width - 1, height - 1, width - 1, height - 1))
+        corners = lens.project(solid.body.vertices)
+        whole = row.sighting.footage.box
+        box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
         keypoints = lens.project(solid.points[:NUM_JOINTS])
-        boxes.append(box)
+        boxes.append(np.concatenate([np.maximum(box[:2], whole[:2]), np.minimum(box[2:], whole[2:])]))
         joints.append(keypoints)
         seen.append(_joint_visibility(solid.points, keypoints, row.sighting, rendering))
     visibility = torch.from_numpy(np.array(seen, dtype=np.int64).reshape(-1, NUM_JOINTS))
@@ -209,8 +208,3 @@ def _behind_own_body(points: Array, keypoints: Array) -> npt.NDArray[np.bool_]:
     if points[NOSE, 2] > points[HEAD, 2] + 0.02:
         covered[list(FACE[:3])] = True
     return covered
-
-
-def is_rider(label: int) -> bool:
-    """Whether people of this class sit on a bicycle."""
-    return label == CYCLIST
