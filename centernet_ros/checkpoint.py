@@ -50,8 +50,11 @@ def save_checkpoint(
     header = {HEADER_KEY: json.dumps({"preset": preset.to_dict(), "notes": dict(notes or {})})}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    save_file(tensors, partial, header)
-    partial.replace(path)
+    try:
+        save_file(tensors, partial, header)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path | str) -> tuple[dict[str, Tensor], ModelPreset, dict[str, Any]]:
@@ -76,7 +79,7 @@ def read_checkpoint(path: Path | str) -> tuple[dict[str, Tensor], ModelPreset, d
     try:
         content = json.loads(header)
         return tensors, ModelPreset.from_dict(content["preset"]), content.get("notes", {})
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"weights file {path} has a damaged header: {error}") from None
 
 
@@ -86,20 +89,23 @@ def load_weights(model: nn.Module, source: Path | str | Mapping[str, Tensor]) ->
     Raises:
         CheckpointError: A tensor is missing, left over or has another shape; the message names it.
     """
-    origin = "state dict"
-    if not isinstance(source, Mapping):
-        origin = str(source)
-        source, _, _ = read_checkpoint(source)
+    if isinstance(source, Mapping):
+        _fill(model, source, "state dict")
+    else:
+        _fill(model, read_checkpoint(source)[0], f"weights file {source}")
+
+
+def _fill(model: nn.Module, source: Mapping[str, Tensor], origin: str) -> None:
     expected = model.state_dict()
-    problems = [f"missing {name}" for name in expected if name not in source]
+    # Nothing reads the counts of batches, and old files lack them.
+    required = [name for name in expected if not name.endswith("num_batches_tracked")]
+    problems = [f"missing {name}" for name in required if name not in source]
     problems += [f"unexpected {name}" for name in source if name not in expected]
     problems += [
         f"{name} is {tuple(value.shape)}, expected {tuple(expected[name].shape)}"
         for name, value in source.items()
         if name in expected and value.shape != expected[name].shape
     ]
-    # Networks that never ran in training have no such count, and nothing reads it.
-    problems = [text for text in problems if not text.endswith("num_batches_tracked")]
     if problems:
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise CheckpointError(f"{origin} does not fit the network: {'; '.join(problems[:5])}{more}")
@@ -117,5 +123,5 @@ def load_model(path: Path | str) -> tuple[CenterNet, ModelPreset]:
         model = build_model(preset.backbone, preset.task, len(preset.class_names))
     except ValueError as error:
         raise CheckpointError(f"weights file {path}: {error}") from None
-    load_weights(model, tensors)
+    _fill(model, tensors, f"weights file {path}")
     return model, preset
