@@ -67,8 +67,11 @@ def _layers(building: Building, pose: CameraPose) -> list[_Layer]:
         far = math.hypot(feet[:, 0].mean() - pose.x, max(float(feet[:, 2].mean()) - pose.z, 0.0)) * 0.8
         bands = ((0.0, height, 1.0), (0.0, 0.5, 0.7), (height - 0.3, height, 0.82))
         layers += [_Layer(_band(feet, low, high), wall * tone, normal, far) for low, high, tone in bands]
-        for panes, colour in _panes(feet, building, columns):
-            layers.append(_Layer(panes, colour, normal, far))
+        front = feet[0, 0] == feet[1, 0]
+        if front or not building.attached:
+            layers += [_Layer(panes, colour, normal, far) for panes, colour in _panes(feet, building, columns)]
+        if front:
+            layers.append(_Layer(_door(feet, building), wall * 0.4, normal, far))
     return layers
 
 
@@ -76,6 +79,14 @@ def _band(feet: Array, low: float, high: float) -> Array:
     """Rectangle (1, 4, 3) above two points on the ground."""
     down, up = np.array([0, low, 0]), np.array([0, high, 0])
     return np.array([[feet[0] - down, feet[1] - down, feet[1] - up, feet[0] - up]])
+
+
+def _door(feet: Array, building: Building) -> Array:
+    """Rectangle (1, 4, 3) in the middle of a window's place on the ground floor."""
+    along = (feet[1] - feet[0]) / building.columns
+    place = feet[0] + (building.columns // 2 + 0.5) * along
+    half = along * (0.6 / max(float(np.abs(along).sum()), 1.2))
+    return _band(np.array([place - half, place + half]), 0.0, 2.1)
 
 
 def _roof(building: Building, pose: CameraPose, ahead: bool) -> list[_Layer]:

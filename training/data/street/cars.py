@@ -13,22 +13,23 @@ from training.data.street.light import Light
 
 Point = tuple[float, float, float]
 
-PAINT, GLASS, TYRE, RIM, HEADLIGHT, TAILLIGHT, PLATE, TRIM, SHINE = range(9)
+PAINT, GLASS, TYRE, RIM, HEADLIGHT, TAILLIGHT, PLATE, TRIM, SHINE, GLOW = range(10)
 _MATERIALS = np.array(
     [
         [0, 0, 0],
         [62, 52, 44],
         [26, 24, 23],
         [158, 156, 152],
-        [235, 240, 240],
+        [196, 200, 202],
         [38, 28, 190],
         [225, 230, 232],
         [36, 34, 33],
         [128, 116, 100],
+        [250, 252, 252],
     ],
     dtype=np.float64,
 )
-_EMISSIVE = np.array([0, 0, 0, 0, 0.45, 0.35, 0.1, 0, 0.2])
+_EMISSIVE = np.array([0, 0, 0, 0, 0.3, 0.35, 0.1, 0, 0.2, 0.9])
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,8 @@ def _front_and_rear(car: _Builder, profile: Profile, sill: float, waist: float) 
         )
         if sign > 0:
             car.add(_patch(high, (0.28, 0.72), (0.1, 0.6)), TRIM)
+            for lamp_u in ((0.06, 0.14), (0.86, 0.94)):
+                car.add(_patch(high, lamp_u, (0.3, 0.75)), GLOW, detail=True)
             car.add(_patch(low, (0.39, 0.61), (0.55, 0.8)), PLATE)
         else:
             car.add(_patch(low, (0.38, 0.62), (0.6, 0.92)), PLATE)

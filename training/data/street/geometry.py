@@ -162,12 +162,12 @@ def capsules(starts: Array, ends: Array, start_radii: Array, end_radii: Array) -
     return quantise(polygons)
 
 
-_CIRCLE = np.linspace(0, 2 * math.pi, 10, endpoint=False)
-_CIRCLE_XY = np.stack([np.cos(_CIRCLE), np.sin(_CIRCLE), np.zeros(10)], axis=-1)
+_CIRCLE = np.linspace(0, 2 * math.pi, 12, endpoint=False) + 0.2
+_CIRCLE_XY = np.stack([np.cos(_CIRCLE), np.sin(_CIRCLE), np.zeros(12)], axis=-1)
 
 
 def balls(centres: Array, radii: Array, squash: float = 1.0) -> Array:
-    """Balls (N, 3) of radii (N,) as discs (N, 10, 3) that face the camera, heights times squash."""
+    """Balls (N, 3) of radii (N,) as discs (N, 12, 3) that face the camera, heights times squash."""
     return quantise(
         centres[:, None] + radii[:, None, None] * (_CIRCLE_XY * np.array([1.0, squash, 1.0]))
     )

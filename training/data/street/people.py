@@ -266,8 +266,14 @@ def _head(points: Array, look: Look, tall: float) -> Bars:
     """Skull, hair and nose."""
     head = points[HEAD]
     rows = [
-        (head + (0.012, 0.02 * tall, 0), head + (0.0, -0.018 * tall, 0), 0.041, 0.046, SKIN),
-        (head + (-0.012 * tall, -0.008 * tall, 0), head + (-0.006 * tall, -0.020 * tall, 0), 0.048, 0.047, HAIR),
+        (head + (0.012, 0.022 * tall, 0), head + (0.004, -0.010 * tall, 0), 0.040, 0.044, SKIN),
+        (
+            head + (-0.012 * tall, -0.006 * tall, 0),
+            head + (-0.008 * tall, -0.023 * tall, 0),
+            0.049,
+            0.047,
+            HAIR,
+        ),
         (points[NOSE] - (0.012 * tall, 0, 0), points[NOSE] + (-0.009 * tall, 0.004 * tall, 0), 0.008, 0.009, SKIN),
     ]
     if look.long_hair:
@@ -349,5 +355,5 @@ def face_details(points: Array, look: Look, *, light: Light) -> Mesh:
     facing = (points[NOSE] - points[HEAD]) @ points[HEAD] < 0
     shown = eyes if facing else eyes[:0]
     colours = np.full((len(shown), 3), 30.0)
-    discs = balls(shown, np.full(len(shown), 0.009 * look.height))
+    discs = balls(shown, np.full(len(shown), 0.006 * look.height))
     return Mesh.of_equal(discs, light.haze(colours, float(points[HEAD, 2])))

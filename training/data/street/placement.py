@@ -71,7 +71,7 @@ def _random_road(rng: np.random.Generator, duration: float) -> Road:
         dash_length=float(rng.uniform(1.5, 3.5)),
         crossings=tuple(float(z) for z in rng.uniform(8, AHEAD + 9 * duration, count)),
         asphalt=_grey(rng, 70, 135, 4),
-        paving=_grey(rng, 115, 190, 7),
+        paving=_grey(rng, 115, 190, 4),
         verge=green if grassy else _grey(rng, 90, 170, 9),
         grain_place=(int(rng.integers(512)), int(rng.integers(512))),
     )
@@ -81,31 +81,37 @@ def _random_buildings(rng: np.random.Generator, road: Road, end: float) -> list[
     buildings = []
     density = rng.choice([0.0, 0.5, 0.95], p=[0.12, 0.28, 0.6])
     for side in (-1, 1):
+        attached = False
         setback = road.half_width + road.pavement + rng.uniform(0.0, 7.0)
         z = float(rng.uniform(-25, -10))
         while z < end:
             length = float(rng.uniform(8, 26))
             if rng.random() < density:
-                buildings.append(_random_building(rng, side, setback, z, length))
-            z += length + (float(rng.uniform(0, 12)) if rng.random() < 0.35 else 0.0)
+                buildings.append(_random_building(rng, side, setback, (z, z + length), attached))
+            gap = float(rng.uniform(0, 12)) if rng.random() < 0.35 else 0.0
+            attached = gap == 0 and bool(buildings) and buildings[-1].end == z + length
+            z += length + gap
     return buildings
 
 
-def _random_building(rng: np.random.Generator, side: int, setback: float, z: float, length: float) -> Building:
+def _random_building(
+    rng: np.random.Generator, side: int, setback: float, reach: tuple[float, float], attached: bool
+) -> Building:
     storeys = int(rng.integers(1, 7))
     pitched = rng.random() < 0.5 and storeys < 5
     warmth = rng.uniform(-1, 1) * np.array([-35.0, 0.0, 30.0])
     return Building(
         side=side,
         front=float(setback + rng.uniform(0, 1.5)),
-        start=z,
-        end=z + length,
+        start=reach[0],
+        end=reach[1],
+        attached=attached,
         height=storeys * float(rng.uniform(2.8, 3.5)),
         roof=float(rng.uniform(1.5, 4)) if pitched else 0.0,
         wall=np.clip(_grey(rng, 80, 215, 10) + warmth, 10, 250),
         window=_grey(rng, 40, 130, 10) + (12, 4, 0),
         storeys=storeys,
-        columns=max(1, round(length / float(rng.uniform(2.2, 4.2)))),
+        columns=max(1, round((reach[1] - reach[0]) / float(rng.uniform(2.2, 4.2)))),
         pane=(float(rng.uniform(0.35, 0.7)), float(rng.uniform(0.4, 0.65))),
     )
 

@@ -51,7 +51,7 @@ def _leaves(centres: Array, radii: Array, prop: Prop, light: Light) -> Mesh:
     lit = light.shade(varied * 1.12, (outward + light.sun) / 2)
     tops = centres + light.sun * (0.35, 0.35, 0.0) * radii[:, None]
     polygons = np.stack([balls(centres, radii), balls(tops, radii * 0.62)], axis=1)
-    return Mesh.of_equal(polygons.reshape(-1, 10, 3), np.stack([dark, lit], axis=1).reshape(-1, 3))
+    return Mesh.of_equal(polygons.reshape(-1, 12, 3), np.stack([dark, lit], axis=1).reshape(-1, 3))
 
 
 def _tree(prop: Prop, foot: Array, light: Light) -> Mesh:
@@ -153,8 +153,12 @@ def _box(prop: Prop, foot: Array, light: Light) -> Mesh:
 def _column(prop: Prop, foot: Array, light: Light) -> Mesh:
     """An advertising column with posters."""
     height, width = prop.size
-    body = _poles([(foot - (0, 0.2, 0), foot + _UP * height, width / 2)], prop.colour, light)
-    posters = [body]
+    radius = np.array([width / 2, 0, 0])
+    shaft = np.array([foot - radius, foot + radius, foot + radius + _UP * height, foot - radius + _UP * height])
+    roof = np.array([foot - radius * 1.15, foot + radius * 1.15, foot + radius * 0.3 + _UP * 0.4, foot - radius * 0.3 + _UP * 0.4])
+    facing = np.tile([[0.0, 0.0, -1.0]], (2, 1))
+    colours = light.shade(np.stack([prop.colour, prop.colour * 0.5]), facing)
+    posters = [Mesh.of_equal(np.stack([shaft, roof + _UP * height]), colours)]
     for index, place in enumerate((-0.27, 0.2)):
         low = foot + (place * width, -0.25 * height, -width / 2)
         corners = np.array([[0, 0, 0], [0.3, 0, 0], [0.3, -0.8, 0], [0, -0.8, 0]]) * (width, height * 0.7, 1)

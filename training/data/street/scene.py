@@ -88,6 +88,7 @@ class Building:
         front: metres from the road's middle to the front.
         start: z of its near end.
         end: z of its far end.
+        attached: whether its near end touches the next building.
         height: metres to the eaves.
         roof: metres from the eaves to the ridge, 0 for a flat roof.
         wall: (3,) colour.
@@ -101,6 +102,7 @@ class Building:
     front: float
     start: float
     end: float
+    attached: bool
     height: float
     roof: float
     wall: Array

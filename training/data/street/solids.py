@@ -15,7 +15,7 @@ from training.data.street.people import Bars, Look
 from training.data.street.scene import CAR, CYCLIST, Actor
 
 _PHASES = np.linspace(0, 2 * math.pi, 8, endpoint=False)
-_CROWN = 0.068
+_CROWN = 0.071
 
 
 @dataclass(frozen=True, slots=True)
