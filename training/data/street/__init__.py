@@ -36,11 +36,12 @@ _KITTI_SIZE = (375, 1242)
 
 
 def kitti_camera(image_size: tuple[int, int], focal_factor: float = 1.0) -> CameraIntrinsics:
-    """KITTI's left colour camera with its pictures resized to height, width, and its focal length changed."""
+    """KITTI's left colour camera, resized to height, width, with another focal length."""
     projection = torch.tensor(_KITTI_P2, dtype=torch.float64)
     projection[0] *= image_size[1] / _KITTI_SIZE[1]
     projection[1] *= image_size[0] / _KITTI_SIZE[0]
     projection[[0, 1], [0, 1]] *= focal_factor
+    projection[[0, 1], 3] *= focal_factor
     return CameraIntrinsics(projection, image_size)
 
 
@@ -48,7 +49,9 @@ DEFAULT_CAMERA = kitti_camera((192, 640))
 """KITTI's camera at 640 x 192 pixels."""
 
 
-def render_frame(seed: int | np.random.SeedSequence, camera: CameraIntrinsics = DEFAULT_CAMERA) -> StreetFrame:
+def render_frame(
+    seed: int | np.random.SeedSequence, camera: CameraIntrinsics = DEFAULT_CAMERA
+) -> StreetFrame:
     """One random street; the same seed shows the same street to any camera."""
     rng = np.random.default_rng(seed)
     scene = random_scene(rng)
@@ -58,7 +61,7 @@ def render_frame(seed: int | np.random.SeedSequence, camera: CameraIntrinsics = 
 def render_sequence(
     seed: int, num_frames: int, camera: CameraIntrinsics = DEFAULT_CAMERA, rate: float = 10.0
 ) -> Iterator[StreetFrame]:
-    """A drive down a random street: so many pictures, rate a second, with moving actors and camera."""
+    """A drive down a random street: camera and actors move, rate pictures a second."""
     scene = random_scene(np.random.default_rng([seed, num_frames]), num_frames / rate)
     exposure = int(np.random.default_rng([seed, 1]).integers(1 << 30))
     for index in range(num_frames):
@@ -68,7 +71,7 @@ def render_sequence(
 
 @dataclass(frozen=True)
 class StreetDataset:
-    """So many independent pictures; picture i depends on (seed, i) only, so that seeds never share pictures.
+    """Independent pictures; picture i depends on (seed, i) only, so that no two seeds share one.
 
     Attributes:
         seed: which pictures.

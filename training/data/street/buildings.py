@@ -29,7 +29,9 @@ class _Layer:
     distance: float
 
 
-def draw_buildings(canvas: Canvas, buildings: Sequence[Building], *, pose: CameraPose, light: Light) -> None:
+def draw_buildings(
+    canvas: Canvas, buildings: Sequence[Building], *, pose: CameraPose, light: Light
+) -> None:
     """Draw what can be seen of all buildings, far ones first."""
     layers: list[_Layer] = []
     for building in sorted(buildings, key=lambda building: -building.start):
@@ -58,18 +60,32 @@ def _layers(building: Building, pose: CameraPose) -> list[_Layer]:
     inner, outer = building.side * building.front, building.side * (building.front + DEPTH)
     start, end = building.start, building.end
     ahead = start > pose.z + 1
-    walls = [(np.array([[inner, 0, end], [inner, 0, start]]), np.array([-float(building.side), 0, 0]), building.columns)]
+    walls = [
+        (
+            np.array([[inner, 0, end], [inner, 0, start]]),
+            np.array([-float(building.side), 0, 0]),
+            building.columns,
+        )
+    ]
     if ahead:
         walls.insert(0, (np.array([[inner, 0, start], [outer, 0, start]]), _TOWARDS, 3))
     layers = _roof(building, pose, ahead) if building.roof else []
     height, wall = building.height, building.wall
     for feet, normal, columns in walls:
-        far = math.hypot(feet[:, 0].mean() - pose.x, max(float(feet[:, 2].mean()) - pose.z, 0.0)) * 0.8
+        far = (
+            math.hypot(feet[:, 0].mean() - pose.x, max(float(feet[:, 2].mean()) - pose.z, 0.0))
+            * 0.8
+        )
         bands = ((0.0, height, 1.0), (0.0, 0.5, 0.7), (height - 0.3, height, 0.82))
-        layers += [_Layer(_band(feet, low, high), wall * tone, normal, far) for low, high, tone in bands]
+        layers += [
+            _Layer(_band(feet, low, high), wall * tone, normal, far) for low, high, tone in bands
+        ]
         front = feet[0, 0] == feet[1, 0]
         if front or not building.attached:
-            layers += [_Layer(panes, colour, normal, far) for panes, colour in _panes(feet, building, columns)]
+            layers += [
+                _Layer(panes, colour, normal, far)
+                for panes, colour in _panes(feet, building, columns)
+            ]
         if front:
             layers.append(_Layer(_door(feet, building), wall * 0.4, normal, far))
     return layers
@@ -94,9 +110,13 @@ def _roof(building: Building, pose: CameraPose, ahead: bool) -> list[_Layer]:
     inner, outer = building.side * building.front, building.side * (building.front + DEPTH)
     middle, eaves, ridge = (inner + outer) / 2, -building.height, -building.height - building.roof
     start, end = building.start, building.end
-    slope = np.array([[[inner, eaves, end], [inner, eaves, start], [middle, ridge, start], [middle, ridge, end]]])
+    slope = np.array(
+        [[[inner, eaves, end], [inner, eaves, start], [middle, ridge, start], [middle, ridge, end]]]
+    )
     gable = np.array([[[inner, eaves, start], [outer, eaves, start], [middle, ridge, start]]])
-    normal = np.array([-building.side * building.roof, -DEPTH / 2, 0.0]) / math.hypot(building.roof, DEPTH / 2)
+    normal = np.array([-building.side * building.roof, -DEPTH / 2, 0.0]) / math.hypot(
+        building.roof, DEPTH / 2
+    )
     tiles = np.array([60.0, 72.0, 120.0]) if building.columns % 2 else np.array([72.0, 70.0, 70.0])
     eye = np.array([pose.x, -pose.height, pose.z])
     far = max(start - pose.z, 0) + 5.0
@@ -113,7 +133,9 @@ def _panes(feet: Array, building: Building, columns: int) -> list[tuple[Array, A
     cell = (feet[1] - feet[0]) / columns
     storey = building.height / building.storeys
     wide, high = building.pane
-    column, row = (grid.ravel() for grid in np.meshgrid(np.arange(columns), np.arange(building.storeys)))
+    column, row = (
+        grid.ravel() for grid in np.meshgrid(np.arange(columns), np.arange(building.storeys))
+    )
     middle = feet[0] + (column + 0.5)[:, None] * cell
     middle[:, 1] = -(row + 0.52) * storey
     half = np.stack([cell * wide / 2, np.array([0, storey * high / 2, 0])])
@@ -123,5 +145,9 @@ def _panes(feet: Array, building: Building, columns: int) -> list[tuple[Array, A
     bright = (column * 7 + row * 13 + building.columns) % 5 == 0
     panes = middle[:, None] + corners
     frame = np.minimum(building.wall * 1.18, 250)
-    parts = [(middle[:, None] + corners * 1.16, frame), (panes[~bright], building.window), (panes[bright], building.window * 1.5)]
+    parts = [
+        (middle[:, None] + corners * 1.16, frame),
+        (panes[~bright], building.window),
+        (panes[bright], building.window * 1.5),
+    ]
     return [(polygons, colour) for polygons, colour in parts if len(polygons)]

@@ -1,7 +1,8 @@
-"""The drawing surface: polygons of the optical frame on twice as many pixels, with an instance number in each."""
+"""The drawing surface: twice as many pixels as the picture, each with an instance number."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from centernet_ros.structures import CameraIntrinsics
 from training.data.street.geometry import Array, Mesh
 
 OVERSAMPLING = 2
-"""Pixels of the surface per pixel of the picture in each direction: smooth edges without seams between polygons."""
+"""Pixels of the surface per pixel of the picture, each way: smooth edges without seams."""
 
 BACKGROUND = 255
 """Instance number of everything that is no actor."""
@@ -25,7 +26,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 class Lens:
-    """A CameraIntrinsics as plain float64 arithmetic, which rounds alike on every machine (BLAS does not).
+    """A camera as plain float64 arithmetic, which rounds alike on every machine; BLAS does not.
 
     Attributes:
         rows: the projection's three rows.
@@ -82,8 +83,9 @@ class Canvas:
         height, width = lens.size
         pixels = cv2.cvtColor(background, cv2.COLOR_BGR2BGRA)
         size = (width * OVERSAMPLING, height * OVERSAMPLING)
-        self.pixels: Bytes = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
-        self._vertices: list[Array] = []
+        self.pixels: Bytes = np.asarray(
+            cv2.resize(pixels, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8
+        )
         self._jobs: list[tuple[Mesh, int, bool]] = []
 
     def add(self, mesh: Mesh, instance: int = BACKGROUND) -> None:
@@ -115,15 +117,19 @@ class Canvas:
         self._jobs = []
         return footage
 
-    def _draw_mesh(self, mesh: Mesh, corners: npt.NDArray[np.int32], instance: int, alike: bool) -> None:
+    def _draw_mesh(
+        self, mesh: Mesh, corners: npt.NDArray[np.int32], instance: int, alike: bool
+    ) -> None:
         pixels, starts = self.pixels, mesh.starts
         colours = np.rint(mesh.colours).tolist()
         if alike:
-            polygons = [corners[start:end] for start, end in zip(starts, starts[1:], strict=False)]
+            polygons = [corners[start:end] for start, end in itertools.pairwise(starts)]
             cv2.fillPoly(pixels, polygons, (*colours[0], instance), shift=_SHIFT)
             return
         for row, colour in enumerate(colours):
-            cv2.fillConvexPoly(pixels, corners[starts[row] : starts[row + 1]], (*colour, instance), shift=_SHIFT)
+            cv2.fillConvexPoly(
+                pixels, corners[starts[row] : starts[row + 1]], (*colour, instance), shift=_SHIFT
+            )
 
     def _footage(self, corners: Array, instance: int) -> Footage | None:
         extent = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
@@ -139,7 +145,7 @@ class Canvas:
             # What sticks out of the picture may be what reached the sides: keep to the part inside.
             x, y, wide, high = cv2.boundingRect(mask)
             low = np.array([x + origin[0], y + origin[1]])
-            inside = (np.concatenate([low, low + (wide, high)]) - 0.5) / OVERSAMPLING
+            inside = (np.concatenate([low, low + np.array([wide, high])]) - 0.5) / OVERSAMPLING
             box = np.concatenate([np.maximum(box[:2], inside[:2]), np.minimum(box[2:], inside[2:])])
         return Footage(extent, box, count)
 
@@ -148,7 +154,7 @@ class Canvas:
         x1, y1 = (max(int(OVERSAMPLING * value) - 2, 0) for value in box[:2])
         x2, y2 = (int(OVERSAMPLING * value) + 5 for value in box[2:])
         shown = cv2.extractChannel(self.pixels[y1:y2, x1:x2], 3)
-        return np.asarray(cv2.inRange(shown, instance, instance), dtype=np.uint8), (x1, y1)  # type: ignore[call-overload]
+        return np.asarray(cv2.inRange(shown, instance, instance), dtype=np.uint8), (x1, y1)
 
     def count(self, instance: int, footage: Footage) -> int:
         """How many pixels of the surface show an instance now."""
@@ -166,11 +172,11 @@ class Canvas:
 
 
 def fixed_point(pixels: Array, oversampling: int = 1) -> npt.NDArray[np.int32]:
-    """Pixels (..., 2) of the picture as OpenCV's fixed-point corners; whole pixels are pixel centres."""
+    """Pixels (..., 2), whole at pixel centres, as OpenCV's fixed-point corners (..., 2)."""
     moved = np.rint((pixels * oversampling + (oversampling - 1) / 2) * (1 << _SHIFT))
     return np.minimum(np.maximum(moved, -_LIMIT), _LIMIT).astype(np.int32)
 
 
 def fill(picture: Bytes, corners: npt.NDArray[np.int32], colour: Sequence[float] | float) -> None:
-    """Draw a convex polygon (K, 2) of fixed-point corners with soft edges on one or three channels."""
-    cv2.fillConvexPoly(picture, corners, colour, lineType=cv2.LINE_AA, shift=_SHIFT)  # type: ignore[arg-type]
+    """Draw a convex polygon of fixed-point corners (K, 2) with soft edges."""
+    cv2.fillConvexPoly(picture, corners, colour, lineType=cv2.LINE_AA, shift=_SHIFT)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from training.data.street.geometry import Array, Mesh, quantise, rotate_yaw
 from training.data.street.light import Light
@@ -58,9 +60,7 @@ class Profile:
 PROFILES = {
     "sedan": Profile(0.50, (0.21, 0.63), (0.05, -0.20), (-0.34, 0.69), 0.66, (-0.07,)),
     "hatchback": Profile(0.52, (0.26, 0.65), (0.08, -0.33), (-0.46, 0.66), 0.58, (-0.08,)),
-    "estate": Profile(
-        0.50, (0.22, 0.62), (0.06, -0.40), (-0.47, 0.62), 0.56, (-0.06, -0.24)
-    ),
+    "estate": Profile(0.50, (0.22, 0.62), (0.06, -0.40), (-0.47, 0.62), 0.56, (-0.06, -0.24)),
     "suv": Profile(0.57, (0.25, 0.66), (0.11, -0.40), (-0.47, 0.64), 0.58, (-0.05, -0.26)),
     "van": Profile(
         0.50, (0.36, 0.60), (0.19, -0.44), (-0.48, 0.58), 0.54, (0.02, -0.22), (0.33, -0.31)
@@ -81,9 +81,9 @@ class _UnitCar:
     """
 
     vertices: Array
-    starts: Array
-    materials: Array
-    detail: Array
+    starts: npt.NDArray[np.int64]
+    materials: npt.NDArray[np.int64]
+    detail: npt.NDArray[np.bool_]
 
 
 class _Builder:
@@ -127,7 +127,10 @@ def _patch(quad: Sequence[Point], u: tuple[float, float], v: tuple[float, float]
     corners = np.array(quad)
 
     def at(a: float, b: float) -> Point:
-        near, far = corners[0] + a * (corners[1] - corners[0]), corners[3] + a * (corners[2] - corners[3])
+        near, far = (
+            corners[0] + a * (corners[1] - corners[0]),
+            corners[3] + a * (corners[2] - corners[3]),
+        )
         x, height, z = near + b * (far - near)
         return float(x), float(height), float(z)
 
@@ -145,7 +148,7 @@ def _disc(x: float, radius: tuple[float, float], z: float, count: int = 12) -> l
     ]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _unit_car(shape: str) -> _UnitCar:
     """Model of a body shape; body before cabin, since the camera is above the window line."""
     car, profile = _Builder(), PROFILES[shape]
@@ -180,9 +183,7 @@ def _disc_rim(x: float, radius: tuple[float, float]) -> list[Point]:
 def _tyre_block(car: _Builder, x: float, radius: tuple[float, float]) -> None:
     """Front and rear face of both tyres at x, seen below the bumpers."""
     for end in (x + radius[0] * 0.8, x - radius[0] * 0.8):
-        car.both(
-            [(end, 0.0, 0.485), (end, 0.3, 0.485), (end, 0.3, 0.36), (end, 0.0, 0.36)], TYRE
-        )
+        car.both([(end, 0.0, 0.485), (end, 0.3, 0.485), (end, 0.3, 0.36), (end, 0.0, 0.36)], TYRE)
 
 
 def _front_and_rear(car: _Builder, profile: Profile, sill: float, waist: float) -> None:
@@ -193,7 +194,8 @@ def _front_and_rear(car: _Builder, profile: Profile, sill: float, waist: float) 
         low = [(end, sill, 0.40), (end, sill, -0.40), (end, waist, -0.40), (end, waist, 0.40)]
         high = [(end, waist, 0.40), (end, waist, -0.40), (lip, top, -0.43), (lip, top, 0.43)]
         car.both(
-            [(end, sill, 0.40), (corner, sill, 0.49), (corner, waist, 0.5), (end, waist, 0.40)], PAINT
+            [(end, sill, 0.40), (corner, sill, 0.49), (corner, waist, 0.5), (end, waist, 0.40)],
+            PAINT,
         )
         wedge = [(end, waist, 0.40), (corner, waist, 0.5), (lip, top, 0.43)]
         car.both(wedge, PAINT)
@@ -205,8 +207,14 @@ def _front_and_rear(car: _Builder, profile: Profile, sill: float, waist: float) 
         car.add(_patch(high, (0.0, 0.24), depth), lamp)
         car.add(_patch(high, (0.76, 1.0), depth), lamp)
         car.both(
-            [_mix(wedge[0], wedge[2], 0.2), _mix(wedge[1], wedge[2], 0.35), _mix(wedge[1], wedge[2], 0.8),
-             _mix(wedge[0], wedge[2], 0.85)], lamp, detail=True,
+            [
+                _mix(wedge[0], wedge[2], 0.2),
+                _mix(wedge[1], wedge[2], 0.35),
+                _mix(wedge[1], wedge[2], 0.8),
+                _mix(wedge[0], wedge[2], 0.85),
+            ],
+            lamp,
+            detail=True,
         )
         if sign > 0:
             car.add(_patch(high, (0.28, 0.72), (0.1, 0.6)), TRIM)
@@ -240,8 +248,14 @@ def _cabin(car: _Builder, profile: Profile) -> None:
     mirror = (cowl[0] - 0.035, cowl[1] + 0.03, 0.485)
     x, height, z = mirror
     car.both(
-        [(x, height, z - 0.03), (x, height, z + 0.014), (x, height + 0.09, z + 0.014),
-         (x, height + 0.09, z - 0.03)], TRIM, detail=True,
+        [
+            (x, height, z - 0.03),
+            (x, height, z + 0.014),
+            (x, height + 0.09, z + 0.014),
+            (x, height + 0.09, z - 0.03),
+        ],
+        TRIM,
+        detail=True,
     )
 
 
@@ -255,10 +269,15 @@ def _side_windows(car: _Builder, profile: Profile, cowl: Point, rear: Point) -> 
 
     length = profile.roof[1] - profile.roof[0]
     cuts = [0.06, *((pillar - profile.roof[0]) / length for pillar in profile.pillars), 0.95]
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in itertools.pairwise(cuts):
         car.both(
-            [point(start + 0.02, 0.08), point(start + 0.02, 0.86), point(end - 0.02, 0.86),
-             point(end - 0.02, 0.08)], GLASS,
+            [
+                point(start + 0.02, 0.08),
+                point(start + 0.02, 0.86),
+                point(end - 0.02, 0.86),
+                point(end - 0.02, 0.08),
+            ],
+            GLASS,
         )
 
 
@@ -285,7 +304,9 @@ def car_mesh(
     height, width, length = dimensions
     vertices = rotate_yaw(unit.vertices * (length, height, width), pose[1]) + pose[0]
     first = vertices[unit.starts[:-1]]
-    normals = np.cross(vertices[unit.starts[:-1] + 1] - first, vertices[unit.starts[:-1] + 2] - first)
+    normals = np.cross(
+        vertices[unit.starts[:-1] + 1] - first, vertices[unit.starts[:-1] + 2] - first
+    )
     shown = (normals * first).sum(axis=-1) < 0
     if not detailed:
         shown &= ~unit.detail

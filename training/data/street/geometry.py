@@ -1,11 +1,13 @@
 """Geometry shared by everything in the street: lit polygons, the camera's place, footprints.
 
-World frame: x right and z forward along the road, y down with the ground at y = 0, in metres. The camera is level, so
-that world and optical frame differ by a heading about y, a position and the camera's height.
+World frame: x right and z forward along the road, y down with the ground at y = 0, in metres. The
+camera is level, so that world and optical frame differ by a heading about y, a position and the
+camera's height.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +25,9 @@ _QUANTUM = 2.0**20
 
 
 def quantise(values: Array) -> Array:
-    """Round metres to 2^-20, so that the last bit of a machine's sine or cosine cannot show in a picture."""
-    return np.rint(values * _QUANTUM) / _QUANTUM
+    """Round metres to 2^-20, so that the last bit of a machine's sine cannot show anywhere."""
+    rounded: Array = np.rint(values * _QUANTUM) / _QUANTUM
+    return rounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Mesh:
         if not len(self.vertices) or self.vertices[:, 2].min() >= NEAR:
             return self
         polygons, colours = [], []
-        for row, (start, end) in enumerate(zip(self.starts, self.starts[1:], strict=False)):
+        for row, (start, end) in enumerate(itertools.pairwise(self.starts)):
             polygon = clip_near(self.vertices[start:end])
             if len(polygon) > 2:
                 polygons.append(polygon)
@@ -112,7 +115,7 @@ class CameraPose:
 
 
 def rotate_yaw(points: Array, yaw: float) -> Array:
-    """Points (..., 3) of an object's frame (x forward, y down, z left), turned by KITTI's rotation_y."""
+    """Turn points (..., 3) of an object (x forward, y down, z left) by KITTI's rotation_y."""
     cos, sin = math.cos(yaw), math.sin(yaw)
     x, z = points[..., 0], points[..., 2]
     turned = np.empty(points.shape)
@@ -140,8 +143,8 @@ _ARC = np.linspace(0.5 * math.pi, 1.5 * math.pi, 5)
 def capsules(starts: Array, ends: Array, start_radii: Array, end_radii: Array) -> Array:
     """Round bars (L) as polygons (L, 10, 3) that face the camera.
 
-    A bar is the hull of two balls; its polygon is the hull of the balls' discs parallel to the image, so it never
-    leaves the balls.
+    A bar is the hull of two balls; its polygon is the hull of the balls' discs parallel to the
+    image, so it never leaves the balls.
 
     Args:
         starts: (L, 3) centres of the first balls in the optical frame.
@@ -188,13 +191,12 @@ def footprints(centres: Array, yaws: Array, sizes: Array) -> Array:
     corners = sizes[..., None, :] * _CORNERS
     cos, sin = np.cos(yaws)[..., None], np.sin(yaws)[..., None]
     along, across = corners[..., 0], corners[..., 1]
-    return centres[..., None, :] + np.stack(
-        [cos * along + sin * across, cos * across - sin * along], axis=-1
-    )
+    turned = np.stack([cos * along + sin * across, cos * across - sin * along], axis=-1)
+    return np.asarray(centres[..., None, :] + turned)
 
 
 def _edge_planes(outlines: Array) -> tuple[Array, Array]:
-    """Outward normals (..., 4, 2) and offsets (..., 4) of the edges of convex outlines (..., 4, 2)."""
+    """Outward normals (..., 4, 2), offsets (..., 4) of convex outlines' edges (..., 4, 2)."""
     edges = outlines[..., _NEXT, :] - outlines
     normals = np.stack([edges[..., 1], -edges[..., 0]], axis=-1)
     offsets = (outlines * normals).sum(axis=-1)
@@ -204,25 +206,25 @@ def _edge_planes(outlines: Array) -> tuple[Array, Array]:
 
 
 def _separated(outlines: Array) -> npt.NDArray[np.bool_]:
-    """Whether edge e of outline i has all of outline j outside: (N, N, 4) for outlines (N, 4, 2)."""
+    """Whether outline j is beyond edge e of outline i: (N, N, 4) for outlines (N, 4, 2)."""
     normals, offsets = _edge_planes(outlines)
     sides = normals[:, None, :, None, 0] * outlines[None, :, None, :, 0]
     sides = sides + normals[:, None, :, None, 1] * outlines[None, :, None, :, 1]
-    separated: npt.NDArray[np.bool_] = (sides > offsets[:, None, :, None]).all(axis=-1)
-    return separated
+    return np.asarray((sides > offsets[:, None, :, None]).all(axis=-1))
 
 
 def overlaps(outlines: Array) -> npt.NDArray[np.bool_]:
     """Which pairs (N, N) of rectangles (N, 4, 2) on the ground overlap."""
-    apart = _separated(outlines).any(axis=-1)
-    return ~(apart | apart.T)
+    apart = np.asarray(_separated(outlines).any(axis=-1))
+    return np.asarray(~(apart | apart.T))
 
 
 def painter_order(outlines: Array, eye: tuple[float, float]) -> list[int]:
     """Order (N) in which standing things are drawn, so that a nearer one covers a farther one.
 
-    Two footprints that do not touch are separated by the line through an edge of one of them, and the one on the
-    eye's side of that line can only be in front. Distance decides where nothing else does.
+    Two footprints that do not touch are separated by the line through an edge of one of them, and
+    the one on the eye's side of that line can only be in front. Distance decides where nothing
+    else does.
 
     Args:
         outlines: (N, 4, 2) x, z of the footprints' corners.

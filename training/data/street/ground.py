@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
@@ -122,16 +123,26 @@ def _plan(road: Road, z: float) -> tuple[Array, Array]:
         layers += [(side - 0.07, side + 0.07, near, far) for side in (0.35 - edge, edge - 0.35)]
     period = 3 * road.dash_length
     starts = math.floor((z + 1) / period) * period + period * np.arange(int(75 / period) + 1)
-    layers += [(x - 0.07, x + 0.07, start, start + road.dash_length) for x in road.dashes for start in starts]
+    layers += [
+        (x - 0.07, x + 0.07, start, start + road.dash_length)
+        for x in road.dashes
+        for start in starts
+    ]
     for place in road.crossings:
         if z - 5 < place < z + 80:
-            layers += [(x, x + 0.5, place, place + 3.0) for x in np.arange(-edge + 0.5, edge - 0.6, 1.0)]
+            layers += [
+                (x, x + 0.5, place, place + 3.0) for x in np.arange(-edge + 0.5, edge - 0.6, 1.0)
+            ]
     colours += [white] * (len(layers) - len(colours))
     return np.array(layers)[:, [[0, 2], [1, 2], [1, 3], [0, 3]]], np.array(colours)
 
 
 def _fill_outlines(
-    picture: Bytes, outlines: Array, colours: list[list[float]] | list[float], lens: Lens, pose: CameraPose
+    picture: Bytes,
+    outlines: Array,
+    colours: Sequence[Sequence[float] | float],
+    lens: Lens,
+    pose: CameraPose,
 ) -> None:
     """Fill the convex hulls of point sets (N, K, 2) x, z on the ground of the world."""
     if not len(outlines):
@@ -160,7 +171,8 @@ def _grain(road: Road, lens: Lens, pose: CameraPose, top: int) -> tuple[Array, F
     depth = pose.height / np.maximum(down, 1e-3)
     across = (np.arange(width) - rows[0][2]) / rows[0][0]
     cos, sin = (float(quantise(np.array(f(pose.heading)))) for f in (math.cos, math.sin))
-    # OpenCV's fixed-point coordinates end at 32767: beyond that everything is one flat colour anyway.
+    # OpenCV's fixed-point coordinates end at 32767: beyond that everything is one flat colour
+    # anyway.
     z = np.minimum(depth, 800)[:, None].astype(np.float32) * np.float32(_GRAIN)
     turned = (across * cos).astype(np.float32) + np.float32(sin)
     map_x = z * turned + np.float32(pose.x * _GRAIN + road.grain_place[0])

@@ -66,9 +66,11 @@ class Light:
         facing = np.maximum((normals * self.sun).sum(axis=-1), 0.0)
         sky = 0.85 - 0.15 * normals[..., 1]
         strength = np.maximum(self.ambient * sky + self.direct * facing, emission)
-        return np.clip(colours * (strength[..., None] * self.tint), 0, 255)
+        lit: Array = np.clip(colours * (strength[..., None] * self.tint), 0, 255)
+        return lit
 
     def haze(self, colours: Array, distance: Array | float) -> Array:
         """Colours (F, 3) as seen through so many metres ((F, 1) or one number) of air."""
         clear = np.exp(-np.asarray(distance) / self.visibility)
-        return colours * clear + self.air * (1 - clear)
+        faded: Array = colours * clear + self.air * (1 - clear)
+        return faded

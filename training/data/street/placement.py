@@ -11,7 +11,6 @@ import numpy.typing as npt
 from training.data.street import cars
 from training.data.street.geometry import Array, CameraPose, footprints, overlaps
 from training.data.street.light import Light
-from training.data.street.people import Look
 from training.data.street.scene import (
     AHEAD,
     CAR,
@@ -23,6 +22,7 @@ from training.data.street.scene import (
     Road,
     Scene,
 )
+from training.data.street.skeleton import Look
 
 
 def random_scene(rng: np.random.Generator, duration: float = 0.0) -> Scene:
@@ -60,7 +60,7 @@ def _random_road(rng: np.random.Generator, duration: float) -> Road:
     half_width = float(rng.uniform(3.4, 7.5))
     lanes = max(2, round(2 * half_width / 3.5))
     marked = rng.random() < 0.8
-    lines = np.linspace(-half_width, half_width, lanes + 1)[1:-1] if marked else []
+    lines = np.linspace(-half_width, half_width, lanes + 1)[1 : -1 if marked else 1]
     count = int(rng.integers(0, 3)) if duration == 0 else 1 + int(duration / 6)
     grassy = rng.random() < 0.6
     green = np.array([50.0, 110.0, 85.0]) * rng.uniform(0.6, 1.2) + rng.normal(0, 8, 3)
@@ -109,14 +109,15 @@ def _random_building(
         height=storeys * float(rng.uniform(2.8, 3.5)),
         roof=float(rng.uniform(1.5, 4)) if pitched else 0.0,
         wall=np.clip(_grey(rng, 80, 215, 10) + warmth, 10, 250),
-        window=_grey(rng, 40, 130, 10) + (12, 4, 0),
+        window=_grey(rng, 40, 130, 10) + np.array([12, 4, 0]),
         storeys=storeys,
         columns=max(1, round((reach[1] - reach[0]) / float(rng.uniform(2.2, 4.2)))),
         pane=(float(rng.uniform(0.35, 0.7)), float(rng.uniform(0.4, 0.65))),
     )
 
 
-# kind, rough height and width in metres, share, nearest and farthest distance from the kerb, colour (b, g, r)
+# Columns: kind; rough height and width in metres; share; nearest and farthest distance from the
+# kerb; blue, green, red.
 _PROPS = (
     ("tree", 6.5, 3.4, 0.24, (0.7, 8.0), (45, 95, 60)),
     ("conifer", 7.0, 3.0, 0.06, (2.5, 10.0), (45, 80, 40)),
@@ -131,14 +132,18 @@ _PROPS = (
 )
 
 
-def _random_props(rng: np.random.Generator, road: Road, end: float, actors: list[Actor]) -> list[Prop]:
-    """Street furniture that stands clear of each other and of where actors stand at the beginning."""
+def _random_props(
+    rng: np.random.Generator, road: Road, end: float, actors: list[Actor]
+) -> list[Prop]:
+    """Street furniture, clear of each other and of where actors stand at the beginning."""
     count = int(rng.uniform(0.05, 0.33) * end)
     shares = np.array([row[3] for row in _PROPS])
     rows = rng.choice(len(_PROPS), count, p=shares / shares.sum())
     sizes = np.array([row[1:3] for row in _PROPS])[rows] * rng.uniform(0.75, 1.3, (count, 1))
     nearest, farthest = np.array([row[4] for row in _PROPS])[rows].T
-    x = (road.half_width + nearest + (farthest - nearest) * rng.random(count)) * rng.choice([-1, 1], count)
+    x = (road.half_width + nearest + (farthest - nearest) * rng.random(count)) * rng.choice(
+        [-1, 1], count
+    )
     places = np.stack([x, rng.uniform(4.0, end, count)], axis=-1)
     colours = np.array([row[5] for row in _PROPS])[rows] * rng.uniform(0.6, 1.4, (count, 1))
     colours = np.clip(colours + rng.normal(0, 14, (count, 3)), 8, 245)
@@ -147,7 +152,8 @@ def _random_props(rng: np.random.Generator, road: Road, end: float, actors: list
     props = []
     for row in range(count):
         radius = min(float(sizes[row, 1]), 1.2) * 0.5 + 0.2
-        if ((centres - places[row]) ** 2).sum(axis=-1).__gt__((radii + radius) ** 2).all():
+        distances = np.hypot(*(centres - places[row]).T)
+        if (distances > radii + radius).all():
             centres, radii = np.concatenate([centres, places[row, None]]), np.append(radii, radius)
             size = (float(sizes[row, 0]), float(sizes[row, 1]))
             place = (float(places[row, 0]), float(places[row, 1]))
@@ -188,7 +194,10 @@ def _random_actors(rng: np.random.Generator, traffic: _Traffic) -> list[Actor]:
     else:
         count = 0 if rng.random() < 0.06 else int(rng.integers(1, 17))
     mix = rng.dirichlet([2.6, 2.2, 1.6])
-    spots = [traffic.spot(rng, (CAR, PEDESTRIAN, CYCLIST)[rng.choice(3, p=mix)]) for _ in range(count + count // 2)]
+    spots = [
+        traffic.spot(rng, (CAR, PEDESTRIAN, CYCLIST)[rng.choice(3, p=mix)])
+        for _ in range(count + count // 2)
+    ]
     if not spots:
         return []
     collide = _collisions(spots, traffic)
@@ -200,7 +209,7 @@ def _random_actors(rng: np.random.Generator, traffic: _Traffic) -> list[Actor]:
 
 
 def _collisions(spots: list[_Spot], traffic: _Traffic) -> npt.NDArray[np.bool_]:
-    """Which pairs (S + 1, S + 1) ever share ground during the drive; the last row is the camera's car."""
+    """Which pairs (S + 1, S + 1) ever share ground; the last row is the camera's car."""
     centres = np.array([[spot.x, spot.z] for spot in spots] + [[traffic.start.x, 0.8]])
     yaws = np.array([spot.yaw for spot in spots] + [traffic.start.heading - math.pi / 2])
     sizes = np.array([[spot.size[2], spot.size[1]] for spot in spots] + [[6.0, 1.9]]) + 0.35
@@ -276,13 +285,16 @@ class _Traffic:
         return float(side * rng.uniform(inner, outer) * self.road.half_width), -side * math.pi / 2
 
     def _anywhere(self, rng: np.random.Generator, reach: float) -> tuple[float, float]:
-        """A place on or beside the road and any yaw; only in single pictures, since nobody drives like that."""
-        return float(rng.uniform(-reach, reach) * self.road.half_width), float(rng.uniform(-math.pi, math.pi))
+        """A place on or beside the road and any yaw, for single pictures: nobody drives so."""
+        return float(rng.uniform(-reach, reach) * self.road.half_width), float(
+            rng.uniform(-math.pi, math.pi)
+        )
 
     def _car(self, rng: np.random.Generator, z: float) -> _Spot:
         manner, single = rng.random(), self.duration == 0
         x, yaw = self._lane(rng, 0.35, 0.55)
-        # All cars of a lane keep its speed, so that none runs into another; the camera's lane keeps the camera's.
+        # All cars of a lane keep its speed, so that none runs into another; the camera's lane
+        # keeps the camera's.
         speed = self.lane_speed if x < 0 else self.speed
         if manner < 0.45:
             x, speed = math.copysign(self.road.half_width - rng.uniform(0.9, 1.3), x), 0.0
@@ -312,7 +324,10 @@ class _Traffic:
         x = side * (road.half_width + rng.uniform(0.3, max(road.pavement, 2.0)))
         yaw = rng.choice([-1.0, 1.0]) * math.pi / 2 + rng.normal(0, 0.12)
         if rng.random() < 0.35:
-            x, yaw = rng.uniform(-1.0, 1.0) * road.half_width, rng.choice([0.0, math.pi]) + rng.normal(0, 0.3)
+            x, yaw = (
+                rng.uniform(-1.0, 1.0) * road.half_width,
+                rng.choice([0.0, math.pi]) + rng.normal(0, 0.3),
+            )
         speed = float(rng.uniform(0.8, 1.7)) if rng.random() < 0.75 else 0.0
         if speed == 0 and rng.random() < 0.5:
             yaw = rng.uniform(-math.pi, math.pi)

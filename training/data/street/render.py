@@ -14,7 +14,6 @@ from training.data.street.buildings import DEPTH, draw_buildings
 from training.data.street.canvas import Bytes, Canvas, Footage, Lens
 from training.data.street.geometry import Array, CameraPose, footprints, painter_order
 from training.data.street.ground import cast_shadows, paint_ground, paint_sky
-from training.data.street.light import Light
 from training.data.street.props import prop_mesh
 from training.data.street.scene import CAR, Actor, Prop, Scene
 from training.data.street.solids import Solid, solid_at
@@ -54,7 +53,9 @@ class Rendering:
     sightings: list[Sighting]
 
 
-def render(scene: Scene, camera: CameraIntrinsics, time: float, rng: np.random.Generator) -> Rendering:
+def render(
+    scene: Scene, camera: CameraIntrinsics, time: float, rng: np.random.Generator
+) -> Rendering:
     """A scene after so many seconds.
 
     Args:
@@ -66,7 +67,9 @@ def render(scene: Scene, camera: CameraIntrinsics, time: float, rng: np.random.G
     lens = Lens(camera)
     pose = scene.camera_pose(time)
     light = scene.light.seen_from(pose)
-    actors = [actor for actor in scene.actors if -6 < actor.position(time)[1] - pose.z < _ACTORS_SEEN]
+    actors = [
+        actor for actor in scene.actors if -6 < actor.position(time)[1] - pose.z < _ACTORS_SEEN
+    ]
     props = [prop for prop in scene.props if 1.5 < prop.z - pose.z < _PROPS_SEEN]
     grounds = _footprints(actors, props, time)
     picture = np.empty((*lens.size, 3), dtype=np.uint8)
@@ -85,26 +88,33 @@ def render(scene: Scene, camera: CameraIntrinsics, time: float, rng: np.random.G
         canvas.add(solids[-1].mesh, len(solids))
     footage = canvas.draw()
     sightings = [
-        Sighting(solids[number - 1], number, seen, canvas.count(number, seen)) for number, seen in footage.items()
+        Sighting(solids[number - 1], number, seen, canvas.count(number, seen))
+        for number, seen in footage.items()
     ]
     return Rendering(_expose(canvas.picture(), rng), canvas.instances(), sightings)
 
 
 def _footprints(actors: list[Actor], props: list[Prop], time: float) -> Array:
-    """Corners (A + P, 4, 2) x, z of the ground under actors and props; of a tree under its trunk."""
+    """Corners (A + P, 4, 2) x, z under actors and props; of a tree under its trunk."""
     rows = [(*actor.position(time), actor.yaw, actor.size[2], actor.size[1]) for actor in actors]
-    rows += [(prop.x, prop.z, 0.0, min(prop.size[1], 1.2), min(prop.size[1], 1.2)) for prop in props]
+    rows += [
+        (prop.x, prop.z, 0.0, min(prop.size[1], 1.2), min(prop.size[1], 1.2)) for prop in props
+    ]
     table = np.array(rows).reshape(-1, 5)
     return footprints(table[:, :2], table[:, 2], table[:, 3:])
 
 
-def _shadows(scene: Scene, actors: list[Actor], props: list[Prop], grounds: Array, pose: CameraPose) -> Array:
+def _shadows(
+    scene: Scene, actors: list[Actor], props: list[Prop], grounds: Array, pose: CameraPose
+) -> Array:
     """Point sets (S, 8, 2) x, z around the shadows on the ground in the world."""
     middles = grounds.mean(axis=1, keepdims=True)
     shares = [0.92 if actor.kind == CAR else 0.45 for actor in actors]
     heights = [actor.size[0] * (0.8 if actor.kind == CAR else 0.95) for actor in actors]
     count = len(actors)
-    feet = [middles[:count] + (grounds[:count] - middles[:count]) * np.array(shares).reshape(-1, 1, 1)]
+    feet = [
+        middles[:count] + (grounds[:count] - middles[:count]) * np.array(shares).reshape(-1, 1, 1)
+    ]
     sunny = scene.light.direct > 0.25
     if sunny:
         near = [row for row, prop in enumerate(props, count) if prop.z - pose.z < _SHADOWS_SEEN]
@@ -112,7 +122,10 @@ def _shadows(scene: Scene, actors: list[Actor], props: list[Prop], grounds: Arra
         heights += [props[row - count].size[0] * 0.9 for row in near]
         for house in scene.buildings:
             if house.end > pose.z and house.start < pose.z + _SHADOWS_SEEN:
-                x = np.array([house.front, house.front, house.front + DEPTH, house.front + DEPTH]) * house.side
+                x = (
+                    np.array([house.front, house.front, house.front + DEPTH, house.front + DEPTH])
+                    * house.side
+                )
                 z = [house.start, house.end, house.end, house.start]
                 feet.append(np.stack([x, z], axis=-1)[None])
                 heights.append(house.height)
@@ -127,7 +140,8 @@ _NOISE_STEPS = 8
 def _sensor_noise(strength: int, size: tuple[int, int]) -> tuple[Bytes, Bytes]:
     """What noise of a strength from 1 to 8 adds and takes away, made of whole numbers only.
 
-    Both are (H', W', 3), larger than pictures of the given height and width so that noise rarely repeats.
+    Both are (H', W', 3), larger than pictures of the given height and width so that noise rarely
+    repeats.
     """
     rng = np.random.default_rng(7)
     total = np.zeros((size[0] + 256, size[1] + 256, 3), dtype=np.int16)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
-from training.data.street.geometry import Array, CameraPose, quantise
+from training.data.street.geometry import Array, CameraPose
 from training.data.street.light import Light
-from training.data.street.people import Look
+from training.data.street.skeleton import Look
 
 PEDESTRIAN, CAR, CYCLIST = range(3)
 

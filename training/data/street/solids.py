@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.data.street import people
+from training.data.street import people, skeleton
 from training.data.street.cars import car_mesh
 from training.data.street.geometry import Array, CameraPose, Mesh, quantise, rotate_yaw
 from training.data.street.light import Light
-from training.data.street.people import Bars, Look
+from training.data.street.people import Bars
 from training.data.street.scene import CAR, CYCLIST, Actor
+from training.data.street.skeleton import Look
 
 _PHASES = np.linspace(0, 2 * math.pi, 8, endpoint=False)
 _CROWN = 0.071
@@ -59,19 +60,32 @@ def solid_at(actor: Actor, time: float, *, pose: CameraPose, light: Light, focal
     if actor.kind == CAR:
         assert actor.paint is not None
         mesh = car_mesh(
-            actor.shape, actor.size, actor.paint, pose=placed, light=light, detailed=pixels_per_metre > 16
+            actor.shape,
+            actor.size,
+            actor.paint,
+            pose=placed,
+            light=light,
+            detailed=pixels_per_metre > 16,
         ).clipped()
         return Solid(actor, mesh, None, location, np.array(actor.size), yaw, None)
     assert actor.look is not None
-    return _person(actor, actor.phase_at(time), actor.look, placed, light=light, scale=pixels_per_metre)
+    return _person(
+        actor, actor.phase_at(time), actor.look, placed, light=light, scale=pixels_per_metre
+    )
 
 
 def _person(
-    actor: Actor, phase: float, look: Look, placed: tuple[Array, float], *, light: Light, scale: float
+    actor: Actor,
+    phase: float,
+    look: Look,
+    placed: tuple[Array, float],
+    *,
+    light: Light,
+    scale: float,
 ) -> Solid:
     """A pedestrian, or a rider with the bicycle."""
     riding = actor.kind == CYCLIST
-    joints = people.riding_points if riding else people.walking_points
+    joints = skeleton.riding_points if riding else skeleton.walking_points
     cycle = joints(look, np.concatenate([[phase], _PHASES]))
     body = people.body_bars(cycle[0], look)
     parts = [people.bars_mesh(body, look, pose=placed, light=light, detailed=scale > 20)]
@@ -99,11 +113,15 @@ def _person(
 def _dimensions(cycle: Array, look: Look, body: Bars, bicycle: Bars | None) -> Array:
     """Height, width, length (3,) of the box around a whole gait cycle, symmetric about the origin.
 
-    Labels of real drives keep a person's dimensions through a track, so the swing of the limbs must not change them.
+    Labels of real drives keep a person's dimensions through a track, so the swing of the limbs
+    must not change them.
     """
     reach = np.abs(cycle).max(axis=(0, 1)) + 0.032 * look.height * look.girth
     lows, highs = zip(*(bars.extent() for bars in (body, bicycle) if bars is not None), strict=True)
     reach = np.maximum(reach, np.maximum(np.abs(lows).max(axis=0), np.abs(highs).max(axis=0)))
-    height = max(float(-min(low[1] for low in lows)), float(-cycle[..., 1].min()) + _CROWN * look.height)
-    # NOTE: the crown is above every eye and shoulder, so the topmost joint plus the hair bounds the height.
+    height = max(
+        float(-min(low[1] for low in lows)), float(-cycle[..., 1].min()) + _CROWN * look.height
+    )
+    # NOTE: the crown is above every eye and shoulder, so the topmost joint plus the hair bounds
+    # the height.
     return quantise(np.array([height, 2 * reach[2], 2 * reach[0]]))

@@ -14,7 +14,8 @@ from torch import Tensor
 from centernet_ros.structures import NUM_JOINTS, CameraIntrinsics, Detections2D, Detections3D, Poses
 from training.data.street.canvas import Lens
 from training.data.street.geometry import Array
-from training.data.street.people import (
+from training.data.street.render import Rendering, Sighting
+from training.data.street.skeleton import (
     FACE,
     HEAD,
     LEFT_HIP,
@@ -24,13 +25,12 @@ from training.data.street.people import (
     RIGHT_HIP,
     RIGHT_SHOULDER,
 )
-from training.data.street.render import Rendering, Sighting
 
 CLASS_NAMES = ("pedestrian", "car", "cyclist")
 """Classes in the order of labels."""
 
 MIN_HEIGHT = 1 / 16
-"""Share of the picture's height below which an object is too small to be labelled (12 of 192 pixels)."""
+"""Share of the picture's height below which an object is too small: 12 of 192 pixels."""
 
 MIN_VISIBILITY = 0.25
 """Visible share below which an object is too hidden to be labelled."""
@@ -46,16 +46,19 @@ class StreetFrame:
     Attributes:
         image: (H, W, 3) uint8 BGR.
         camera: the camera that took it.
-        objects: the labelled objects, scores 1. A box is the tight box of what is drawn of the object before others
-            hide it, clipped to the pixel centres [0, W - 1] x [0, H - 1]. Alphas follow KITTI's
-            yaw - atan2(X, Z) in [-pi, pi].
-        poses: pedestrians and riders of cyclists that are labelled objects, in the order of the objects: scores 1,
-            labels 0, the box of the person without the bicycle; keypoint_scores 1 where a joint is in the picture.
+        objects: the labelled objects, scores 1. A box is the tight box of what is drawn of the
+            object before others hide it, clipped to the pixel centres [0, W - 1] x [0, H - 1].
+            Alphas follow KITTI's yaw - atan2(X, Z) in [-pi, pi].
+        poses: pedestrians and riders of cyclists that are labelled objects, in the order of the
+            objects: scores 1, labels 0, the box of the person without the bicycle; keypoint_scores
+                1 where a joint is in the picture.
         keypoint_visibility: (P, 17) int64, COCO: 0 outside the picture, 1 hidden, 2 visible.
         truncations: (N,) share of the whole box outside the picture.
         occlusions: (N,) int64, KITTI: 0 visible, 1 partly, 2 largely hidden.
-        visibilities: (N,) share of the object's own pixels in the picture that no other object hides.
-        ignored: objects too far, too hidden or too cut off to be labelled; neither object nor background.
+        visibilities: (N,) share of the object's own pixels in the picture that no other object
+            hides.
+        ignored: objects too far, too hidden or too cut off to be labelled; neither object nor
+            background.
         ids: (N,) int64, the same for an object throughout a sequence.
         instances: (H, W) uint8, row of objects plus 1 that a pixel shows; 0 elsewhere.
     """
@@ -104,16 +107,20 @@ def annotate(rendering: Rendering, camera: CameraIntrinsics) -> StreetFrame:
         occlusions=torch.from_numpy(np.digitize(-visibilities, [-0.9, -0.5]).astype(np.int64)),
         visibilities=_floats(visibilities),
         ignored=Detections2D(
-            boxes=_floats([row.sighting.footage.box for row in rest], 4), scores=torch.ones(len(rest)), labels=_labels(rest)
+            boxes=_floats([row.sighting.footage.box for row in rest], 4),
+            scores=torch.ones(len(rest)),
+            labels=_labels(rest),
         ),
-        ids=torch.tensor([row.sighting.solid.actor.identity for row in labelled], dtype=torch.int64),
+        ids=torch.tensor(
+            [row.sighting.solid.actor.identity for row in labelled], dtype=torch.int64
+        ),
         instances=numbers[rendering.instances],
     )
 
 
 def _judge(sighting: Sighting, lens: Lens) -> _Judged:
     extent = sighting.footage.extent
-    whole, inside = (np.prod(box[2:] - box[:2]) for box in (extent, lens.clip(extent)))
+    whole, inside = (float(np.prod(box[2:] - box[:2])) for box in (extent, lens.clip(extent)))
     return _Judged(
         sighting,
         truncation=float(np.clip(1 - inside / max(whole, 1e-9), 0, 1)),
@@ -143,7 +150,10 @@ def _objects(rows: list[_Judged]) -> Detections3D:
     """The labelled objects with their 3D boxes."""
     solids = [row.sighting.solid for row in rows]
     rays = [math.atan2(solid.location[0], solid.location[2]) for solid in solids]
-    alphas = [math.remainder(solid.yaw - ray, 2 * math.pi) for solid, ray in zip(solids, rays, strict=True)]
+    alphas = [
+        math.remainder(solid.yaw - ray, 2 * math.pi)
+        for solid, ray in zip(solids, rays, strict=True)
+    ]
     return Detections3D(
         boxes=_floats([row.sighting.footage.box for row in rows], 4),
         scores=torch.ones(len(rows)),
@@ -166,7 +176,9 @@ def _poses(rows: list[_Judged], rendering: Rendering, lens: Lens) -> tuple[Poses
         whole = row.sighting.footage.box
         box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
         keypoints = lens.project(solid.points[:NUM_JOINTS])
-        boxes.append(np.concatenate([np.maximum(box[:2], whole[:2]), np.minimum(box[2:], whole[2:])]))
+        boxes.append(
+            np.concatenate([np.maximum(box[:2], whole[:2]), np.minimum(box[2:], whole[2:])])
+        )
         joints.append(keypoints)
         seen.append(_joint_visibility(solid.points, keypoints, row.sighting, rendering))
     visibility = torch.from_numpy(np.array(seen, dtype=np.int64).reshape(-1, NUM_JOINTS))
@@ -188,7 +200,10 @@ def _joint_visibility(
     columns, rows = np.rint(keypoints).astype(np.int64).T
     inside = (columns >= 0) & (rows >= 0) & (columns < width) & (rows < height)
     inside &= points[:NUM_JOINTS, 2] > 0
-    shown = rendering.instances[rows.clip(0, height - 1), columns.clip(0, width - 1)] == sighting.instance
+    shown = (
+        rendering.instances[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+        == sighting.instance
+    )
     hidden = ~shown | _behind_own_body(points, keypoints)
     return np.where(inside, np.where(hidden, 1, 2), 0)
 
