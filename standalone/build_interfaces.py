@@ -9,6 +9,7 @@ another beside themselves (rpath $ORIGIN) and ROS's own on LD_LIBRARY_PATH, as i
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import importlib
 import importlib.util
@@ -295,6 +296,10 @@ def check_generators() -> None:
 def main() -> int:
     try:
         check_generators()
+        ROOT.joinpath("build").mkdir(exist_ok=True)
+        # A second make in the same checkout waits, then finds the work done. Kept open to the end.
+        lock = (ROOT / "build" / "interfaces.lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
         if any((prefix / "share/vision_msgs/package.xml").is_file() for prefix in ros_prefixes()):
             shutil.rmtree(OUTPUT / "vision_msgs", ignore_errors=True)
         else:
@@ -303,6 +308,9 @@ def main() -> int:
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; the next make goes on from here", file=sys.stderr)
+        return 130
     return 0
 
 

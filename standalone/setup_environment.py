@@ -7,6 +7,7 @@ distribution is sourced, `--distribution NAME` takes ROS from it and installs no
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -201,6 +202,9 @@ def main() -> int:
             check_distribution(distribution)
         check_machine()
         LOG.parent.mkdir(exist_ok=True)
+        # A second make in the same checkout waits, then finds the work done. Kept open to the end.
+        lock = (LOG.parent / "setup.lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
         make_venv(system_packages=distribution is not None)
         mark = fingerprint(distribution)
         if not stamp.is_file() or stamp.read_text() != mark:

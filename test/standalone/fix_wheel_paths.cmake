@@ -1,0 +1,12 @@
+# The wheels of ROS export include directories of the machine that built them, which CMake refuses.
+function(_drop_missing_include_directories)
+  get_directory_property(_targets IMPORTED_TARGETS)
+  foreach(_target IN LISTS _targets)
+    get_target_property(_directories ${_target} INTERFACE_INCLUDE_DIRECTORIES)
+    if(_directories MATCHES "/opt/python/")
+      list(FILTER _directories EXCLUDE REGEX "^/opt/python/")
+      set_target_properties(${_target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${_directories}")
+    endif()
+  endforeach()
+endfunction()
+cmake_language(DEFER CALL _drop_missing_include_directories)
