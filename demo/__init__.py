@@ -1,0 +1,1 @@
+"""`python -m demo`: a camera, the CenterNet node and a recorder as ROS 2 processes, end to end."""

@@ -1,0 +1,162 @@
+"""A recorded drive as a source: reads rosbag2 folders, also where no ROS is installed."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rclpy.serialization import deserialize_message
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from centernet_ros.image import Image as Pixels
+from demo.sources import NANOSECONDS, Item, SourceError
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+INFO = "sensor_msgs/msg/CameraInfo"
+MESSAGES = {IMAGE: Image, COMPRESSED: CompressedImage, INFO: CameraInfo}
+
+
+class BagSource:
+    """One camera of a rosbag2 folder at the rate at which it was recorded."""
+
+    stamped = True
+
+    def __init__(self, path: Path, topic: str | None = None, seconds: float | None = None) -> None:
+        """Choose the camera and read its first image.
+
+        Args:
+            path: folder with a metadata.yaml.
+            topic: image topic; by default the first one of the bag.
+            seconds: how much to play; by default all.
+
+        Raises:
+            SourceError: The bag cannot be read, or has no such topic.
+        """
+        self.path = path
+        self.seconds = seconds
+        self._types = get_typestore(Stores.ROS2_JAZZY)
+        with _opened(path) as reader:
+            connections = list(reader.connections)
+        self.topic = _choose_topic(path, connections, topic)
+        info_topic = _info_topic(self.topic, connections)
+        self._chosen = {self.topic, info_topic}
+        kind = next(c.msgtype for c in connections if c.topic == self.topic)
+        self.compressed = kind == COMPRESSED
+        self._start, self.num_images, self.rate = self._extent()
+        # Says now, and not in the middle of the demo, that nothing is readable.
+        next(item for item in self.items() if item.is_image)
+        images = sorted(c.topic for c in connections if c.msgtype in (IMAGE, COMPRESSED))
+        more = [name for name in images if name != self.topic]
+        self.description = (
+            f"{self.num_images} images of {self.topic} ({kind.rpartition('/')[2]}) in {path}, "
+            + (f"camera described by {info_topic}" if info_topic else "no CameraInfo")
+            + (f"; other image topics: {', '.join(more)}" if more else "")
+        )
+
+    def _extent(self) -> tuple[int, int, float]:
+        """Time of the first image in nanoseconds, number of images, images a second on average."""
+        with _opened(self.path) as reader:
+            chosen = [c for c in reader.connections if c.topic == self.topic]
+            times = (time for _, time, _ in reader.messages(chosen))
+            start = next(times, None)
+            if start is None:
+                raise SourceError(f"bag {self.path}: topic {self.topic} holds no message")
+            if self.seconds is None:
+                # Long drives take minutes to read, and their index knows the number.
+                count, duration = sum(c.msgcount for c in chosen), reader.end_time - start
+            else:
+                end = start + int(self.seconds * NANOSECONDS)
+                played = [start, *itertools.takewhile(lambda time: time < end, times)]
+                count, duration = len(played), played[-1] - start
+        return start, count, (count - 1) / duration * NANOSECONDS if duration > 0 else 10.0
+
+    def items(self) -> Iterator[Item]:
+        """The recorded messages, with the stamps and frame ids of the recording.
+
+        Raises:
+            SourceError: A message cannot be read.
+        """
+        limit = None
+        if self.seconds is not None:
+            limit = self._start + int(self.seconds * NANOSECONDS)
+        with _opened(self.path) as reader:
+            chosen = [c for c in reader.connections if c.topic in self._chosen]
+            for connection, time, data in reader.messages(chosen, stop=limit):
+                message = self._message(connection, data)
+                yield Item(max(0.0, (time - self._start) / NANOSECONDS), message)
+
+    def images(self) -> Iterator[Pixels | None]:
+        """The recorded images as the node sees them."""
+        from centernet_ros.ros.images import to_bgr
+
+        for item in self.items():
+            if item.is_image:
+                try:
+                    yield to_bgr(item.message)
+                except ValueError:
+                    yield None
+
+    def _message(self, connection: Connection, data: bytes) -> Any:
+        try:
+            # The middleware trusts its input: damaged data would end the process.
+            self._types.deserialize_cdr(data, connection.msgtype)
+            return deserialize_message(bytes(data), MESSAGES[connection.msgtype])
+        except Exception as error:
+            raise SourceError(
+                f"bag {self.path}: a message of {connection.topic} is unreadable "
+                f"as {connection.msgtype}: {_reason(error)}"
+            ) from error
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Reader]:
+    """The reader of a bag, with one kind of error for all that can be wrong with its files."""
+    if not path.exists():
+        raise SourceError(f"bag {path} does not exist")
+    if not path.is_dir():
+        raise SourceError(f"bag {path} is a file: a rosbag2 folder with a metadata.yaml is needed")
+    if not (path / "metadata.yaml").is_file():
+        raise SourceError(f"bag {path} has no metadata.yaml: it is no rosbag2 folder")
+    try:
+        with Reader(path) as reader:
+            yield reader
+    except SourceError:
+        raise
+    except Exception as error:  # each storage has its own kinds of error
+        raise SourceError(f"bag {path} cannot be read: {_reason(error)}") from error
+
+
+def _choose_topic(path: Path, connections: list[Connection], wanted: str | None) -> str:
+    images: list[str] = [c.topic for c in connections if c.msgtype in (IMAGE, COMPRESSED)]
+    if wanted is None and images:
+        return images[0]
+    if wanted is not None and wanted in images:
+        return wanted
+    topics = ", ".join(f"{c.topic} ({c.msgtype})" for c in connections) or "no topic at all"
+    missing = f"no image topic {wanted}" if wanted else "no image topic"
+    raise SourceError(f"bag {path} has {missing}; it has {topics}")
+
+
+def _info_topic(image_topic: str, connections: list[Connection]) -> str | None:
+    """The CameraInfo beside an image topic, or the only one where there is only one camera."""
+    infos: list[str] = [c.topic for c in connections if c.msgtype == INFO]
+    parent = image_topic
+    while "/" in parent:
+        parent = parent.rpartition("/")[0]
+        if f"{parent}/camera_info" in infos:
+            return f"{parent}/camera_info"
+    cameras = [c for c in connections if c.msgtype in (IMAGE, COMPRESSED)]
+    return infos[0] if len(infos) == len(cameras) == 1 else None
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, or its kind where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,195 @@
+"""What the camera of the demo shows: the street world, or the camera of a recorded drive."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from centernet_ros.image import Image as Pixels
+from centernet_ros.structures import CameraIntrinsics
+from training.data.street import DEFAULT_CAMERA, StreetFrame, render_sequence
+
+STREET_FRAME_ID = "camera_color_optical_frame"
+STREET_SEED = 900_000
+"""Training keeps to lower seeds: the network has never seen these streets."""
+STREET_SEQUENCE = 40
+"""Frames after which the street changes, so that a demo shows several of them."""
+
+NANOSECONDS = 1_000_000_000
+
+
+class SourceError(ValueError):
+    """There is nothing to play; the message is one line that names the path and the reason."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One message that the camera publishes.
+
+    Attributes:
+        offset: seconds after the first image at which it is due.
+        message: a sensor_msgs Image, CompressedImage or CameraInfo.
+    """
+
+    offset: float
+    message: Any
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it shows something; otherwise it describes the camera."""
+        return not isinstance(self.message, CameraInfo)
+
+
+class Source(Protocol):
+    """A finite film for the camera, which can be read any number of times.
+
+    Attributes:
+        description: what is played, for people.
+        compressed: whether images are CompressedImage.
+        stamped: whether messages keep the stamps that they carry; otherwise they get the time at
+            which they are due.
+        rate: images a second on average, for the film made of them.
+        num_images: how many there are.
+    """
+
+    description: str
+    compressed: bool
+    stamped: bool
+    rate: float
+    num_images: int
+
+    def items(self) -> Iterator[Item]:
+        """All messages in the order of their offsets."""
+
+    def images(self) -> Iterator[Pixels | None]:
+        """The images of `items` as pixels, for people; None where one cannot be decoded."""
+
+
+class StreetSource:
+    """Drives down several streets of the street world, one after the other."""
+
+    compressed = False
+    stamped = False
+
+    def __init__(
+        self, num_images: int, rate: float, camera: CameraIntrinsics = DEFAULT_CAMERA
+    ) -> None:
+        """Film so many images, so many a second."""
+        self.num_images = num_images
+        self.rate = rate
+        self.camera = camera
+        height, width = camera.image_size
+        streets = -(-num_images // STREET_SEQUENCE)
+        self.description = f"{num_images} images {width} x {height} of {streets} generated streets"
+
+    @functools.cached_property
+    def frames(self) -> list[StreetFrame]:
+        """All images with their ground truth."""
+        streets = (
+            render_sequence(seed, STREET_SEQUENCE, self.camera, self.rate)
+            for seed in itertools.count(STREET_SEED)
+        )
+        return list(itertools.islice(itertools.chain.from_iterable(streets), self.num_images))
+
+    def items(self) -> Iterator[Item]:
+        """An image and its camera's description for each moment."""
+        info = camera_info_message(self.camera)
+        for i, frame in enumerate(self.frames):
+            yield Item(i / self.rate, info)
+            yield Item(i / self.rate, image_message(frame.image))
+
+    def images(self) -> Iterator[Pixels]:
+        """The pixels of each moment."""
+        return (frame.image for frame in self.frames)
+
+
+def image_message(image: Pixels) -> Image:
+    """A bgr8 Image of the street's camera, without a stamp."""
+    message = Image(header=Header(frame_id=STREET_FRAME_ID), encoding="bgr8")
+    message.height, message.width = image.shape[:2]
+    message.step = 3 * message.width
+    # Assigning to `data` would check each byte, a thousand times slower.
+    message.data.frombytes(np.ascontiguousarray(image))
+    return message
+
+
+def camera_info_message(camera: CameraIntrinsics) -> CameraInfo:
+    """The description of a rectified camera, without a stamp."""
+    height, width = camera.image_size
+    projection = camera.projection.tolist()
+    return CameraInfo(
+        header=Header(frame_id=STREET_FRAME_ID),
+        height=height,
+        width=width,
+        distortion_model="plumb_bob",
+        d=[0.0] * 5,
+        k=[value for row in projection for value in row[:3]],
+        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+        p=[value for row in projection for value in row],
+    )
+
+
+def to_nanoseconds(stamp: Time) -> int:
+    """A stamp as one number."""
+    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
+
+
+def to_stamp(nanoseconds: int) -> Time:
+    """The reverse of `to_nanoseconds`."""
+    return Time(sec=nanoseconds // NANOSECONDS, nanosec=nanoseconds % NANOSECONDS)
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that choose a source."""
+    parser.add_argument(
+        "--bag", type=Path, metavar="FOLDER", help="play this rosbag2 folder instead of a street"
+    )
+    parser.add_argument("--topic", help="image topic of the bag (default: the first one in it)")
+    parser.add_argument(
+        "--seconds",
+        type=_positive,
+        help="how long to play (default: 20, or all of the bag)",
+    )
+    parser.add_argument(
+        "--rate", type=_positive, default=10.0, help="images a second of the street (default: 10)"
+    )
+
+
+def source_arguments(args: argparse.Namespace) -> list[str]:
+    """The options of `add_source_arguments` for another process."""
+    names = ("bag", "topic", "seconds", "rate")
+    given = {name: getattr(args, name) for name in names}
+    return [f"--{name}={value}" for name, value in given.items() if value is not None]
+
+
+def open_source(args: argparse.Namespace) -> Source:
+    """The source that the options choose.
+
+    Raises:
+        SourceError: There is no such bag, or nothing in it that could be played.
+    """
+    if args.bag is not None:
+        from demo.bag import BagSource
+
+        return BagSource(args.bag, args.topic, args.seconds)
+    if args.topic is not None:
+        raise SourceError("--topic chooses a topic of a bag: it needs --bag")
+    seconds = 20.0 if args.seconds is None else args.seconds
+    return StreetSource(max(1, round(seconds * args.rate)), args.rate)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
