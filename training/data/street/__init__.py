@@ -15,6 +15,7 @@ import torch
 from centernet_ros.structures import CameraIntrinsics
 from training.data.street.placement import random_scene
 from training.data.street.render import render
+from training.data.street.sensor import Sensor
 from training.data.street.truth import CLASS_NAMES, StreetFrame, annotate
 
 __all__ = [
@@ -54,19 +55,21 @@ def render_frame(
 ) -> StreetFrame:
     """One random street; the same seed shows the same street to any camera."""
     rng = np.random.default_rng(seed)
-    scene = random_scene(rng)
-    return annotate(render(scene, camera, 0.0, rng), camera)
+    scene, sensor = random_scene(rng), Sensor.random(rng)
+    return annotate(render(scene, camera, 0.0, sensor=sensor, rng=rng), camera)
 
 
 def render_sequence(
     seed: int, num_frames: int, camera: CameraIntrinsics = DEFAULT_CAMERA, rate: float = 10.0
 ) -> Iterator[StreetFrame]:
-    """A drive down a random street: camera and actors move, rate pictures a second."""
-    scene = random_scene(np.random.default_rng([seed, num_frames]), num_frames / rate)
-    exposure = int(np.random.default_rng([seed, 1]).integers(1 << 30))
+    """A drive down a random street: camera and actors move, rate pictures a second.
+
+    The whole drive is one world: another number of pictures is another street.
+    """
+    rng = np.random.default_rng([seed, num_frames])
+    scene, sensor = random_scene(rng, num_frames / rate), Sensor.random(rng)
     for index in range(num_frames):
-        rng = np.random.default_rng([exposure, index])
-        yield annotate(render(scene, camera, index / rate, rng), camera)
+        yield annotate(render(scene, camera, index / rate, sensor=sensor, rng=rng), camera)
 
 
 @dataclass(frozen=True)

@@ -190,7 +190,7 @@ def _random_actors(rng: np.random.Generator, traffic: _Traffic) -> list[Actor]:
     """Actors that never share ground with each other or with the camera's car."""
     drive = traffic.duration > 0
     if drive:
-        count = int(rng.integers(5, 12)) + int(traffic.speed * traffic.duration / 6)
+        count = int(rng.integers(8, 15)) + int(traffic.speed * traffic.duration / 4)
     else:
         count = 0 if rng.random() < 0.06 else int(rng.integers(1, 17))
     mix = rng.dirichlet([2.6, 2.2, 1.6])

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from functools import lru_cache
 
-import cv2
 import numpy as np
 
 from centernet_ros.structures import CameraIntrinsics
@@ -16,6 +13,7 @@ from training.data.street.geometry import Array, CameraPose, footprints, painter
 from training.data.street.ground import cast_shadows, paint_ground, paint_sky
 from training.data.street.props import prop_mesh
 from training.data.street.scene import CAR, Actor, Prop, Scene
+from training.data.street.sensor import Sensor
 from training.data.street.solids import Solid, solid_at
 
 _ACTORS_SEEN, _PROPS_SEEN, _SHADOWS_SEEN = 70.0, 95.0, 50.0
@@ -54,7 +52,12 @@ class Rendering:
 
 
 def render(
-    scene: Scene, camera: CameraIntrinsics, time: float, rng: np.random.Generator
+    scene: Scene,
+    camera: CameraIntrinsics,
+    time: float,
+    *,
+    sensor: Sensor,
+    rng: np.random.Generator,
 ) -> Rendering:
     """A scene after so many seconds.
 
@@ -62,7 +65,8 @@ def render(
         scene: the street.
         camera: the camera; its place comes from the scene.
         time: seconds.
-        rng: for what differs from picture to picture: exposure, blur and noise.
+        sensor: what the camera makes of the light.
+        rng: of the noise.
     """
     lens = Lens(camera)
     pose = scene.camera_pose(time)
@@ -91,7 +95,7 @@ def render(
         Sighting(solids[number - 1], number, seen, canvas.count(number, seen))
         for number, seen in footage.items()
     ]
-    return Rendering(_expose(canvas.picture(), rng), canvas.instances(), sightings)
+    return Rendering(sensor.expose(canvas.picture(), rng), canvas.instances(), sightings)
 
 
 def _footprints(actors: list[Actor], props: list[Prop], time: float) -> Array:
@@ -131,36 +135,3 @@ def _shadows(
                 heights.append(house.height)
     # Under a closed sky things only darken the ground that they cover.
     return cast_shadows(np.concatenate(feet), np.array(heights) * sunny, scene.light.sun)
-
-
-_NOISE_STEPS = 8
-
-
-@lru_cache(maxsize=_NOISE_STEPS)
-def _sensor_noise(strength: int, size: tuple[int, int]) -> tuple[Bytes, Bytes]:
-    """What noise of a strength from 1 to 8 adds and takes away, made of whole numbers only.
-
-    Both are (H', W', 3), larger than pictures of the given height and width so that noise rarely
-    repeats.
-    """
-    rng = np.random.default_rng(7)
-    total = np.zeros((size[0] + 256, size[1] + 256, 3), dtype=np.int16)
-    for _ in range(4):
-        total += rng.integers(-31, 32, total.shape, dtype=np.int16)
-    scaled = total * strength // 64
-    return np.maximum(scaled, 0).astype(np.uint8), np.maximum(-scaled, 0).astype(np.uint8)
-
-
-def _expose(picture: Bytes, rng: np.random.Generator) -> Bytes:
-    """Exposure, colour balance, blur and noise of a real camera."""
-    gain, gamma = math.exp(rng.normal(0, 0.16)), math.exp(rng.normal(0, 0.14))
-    balance = np.exp(rng.normal(0, 0.03, 3))
-    levels = np.arange(256)[:, None] / 255
-    curve = np.clip((levels * balance * gain) ** gamma, 0, 1) * 255
-    exposed = cv2.LUT(picture, np.rint(curve).astype(np.uint8)[None])
-    if rng.random() < 0.35:
-        exposed = cv2.GaussianBlur(exposed, (3, 3), 0)
-    more, less = _sensor_noise(int(rng.integers(1, _NOISE_STEPS + 1)), picture.shape[:2])
-    y, x = (int(rng.integers(more.shape[axis] - picture.shape[axis] + 1)) for axis in (0, 1))
-    here = np.s_[y : y + picture.shape[0], x : x + picture.shape[1]]
-    return np.asarray(cv2.subtract(cv2.add(exposed, more[here]), less[here]), dtype=np.uint8)
