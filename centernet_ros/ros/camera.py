@@ -28,7 +28,7 @@ LOOK_PERIOD = 0.25
 """Seconds between two looks at the publishers and at the silence."""
 
 WARNING_PERIOD = 30.0
-"""Seconds until a warning about the same silence is repeated."""
+"""Seconds until a warning for the same reason is repeated."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ class Camera:
             ReliabilityPolicy[reliability.upper()] if reliability != "auto" else None
         )
         self._silent_since = time.monotonic()
-        self._next_warning = 0.0
+        self._warned_at = float("-inf")
+        self._warned_of = ""
         self._subscription = self._subscribe()
         # A steady clock: a paused simulation must not stop the watch.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -127,28 +128,30 @@ class Camera:
         return list(self._node.get_publishers_info_by_topic(self.topic))
 
     def _receive(self, message: Any) -> None:
+        clock_time = self._node.get_clock().now().nanoseconds
         self._silent_since = time.monotonic()
-        self._on_image(
-            Arrival(
-                message,
-                Time.from_msg(message.header.stamp).nanoseconds,
-                self._node.get_clock().now().nanoseconds,
-                self._silent_since,
-            )
-        )
+        self._warned_of = ""
+        stamp = Time.from_msg(message.header.stamp).nanoseconds
+        self._on_image(Arrival(message, stamp, clock_time, self._silent_since))
 
     def _look(self) -> None:
         """Fit the subscription to the publishers of the moment, and watch for silence."""
         if self._wanted_reliability() != self._subscription.qos_profile.reliability:
             self._node.destroy_subscription(self._subscription)
             self._subscription = self._subscribe()
+        self._watch(time.monotonic())
+
+    def _watch(self, now: float) -> None:
+        """Say so when no image has come for long."""
         limit = self._no_image_warning()
-        now = time.monotonic()
         silence = now - self._silent_since
-        if 0 < limit <= silence and now >= self._next_warning:
-            self._next_warning = now + WARNING_PERIOD
+        if silence < limit or limit == 0:
+            return
+        reason = self._why_silent()
+        if reason != self._warned_of or now >= self._warned_at + WARNING_PERIOD:
+            self._warned_at, self._warned_of = now, reason
             self._node.get_logger().warning(
-                f"no image on {self.topic} for {silence:.0f} s: {self._why_silent()}"
+                f"no image on {self.topic} for {silence:.0f} s: {reason}"
             )
 
     def _why_silent(self) -> str:
