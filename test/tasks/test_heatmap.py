@@ -1,0 +1,338 @@
+"""Gaussians, peaks, reading at points and losses, against plain loops and the authors' numbers."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from centernet_ros.tasks.heatmap import (
+    clamped_sigmoid,
+    draw_gaussian,
+    find_peaks,
+    focal_loss,
+    gather,
+    gaussian_radius,
+    masked_l1,
+)
+
+
+def random_map(*shape, seed=0, levels=None):
+    """Probabilities; few levels make plateaus and ties."""
+    values = torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+    return values if levels is None else (values * levels).floor() / levels
+
+
+# --- gaussian_radius
+
+
+def cornernet_radius(height, width, overlap=0.7):
+    """The three cases of CornerNet, each with the root that the authors' code takes."""
+    total, area = height + width, height * width
+    cases = [
+        (1, total, area * (1 - overlap) / (1 + overlap)),
+        (4, 2 * total, (1 - overlap) * area),
+        (4 * overlap, -2 * overlap * total, (overlap - 1) * area),
+    ]
+    return min((b + math.sqrt(b * b - 4 * a * c)) / 2 for a, b, c in cases)
+
+
+def test_radius_is_the_least_of_three_cases():
+    sizes = [0.3, 0.9, *range(1, 40), 57, 80.5, 111, 128, 320, 1000]
+    for height, width in itertools.product(sizes, sizes):
+        exact = cornernet_radius(height, width)
+        if abs(exact - round(exact)) > 1e-9:
+            assert gaussian_radius(height, width) == max(0, int(exact)), (height, width)
+
+
+def test_radius_of_known_boxes():
+    # By hand with b = -1.4 (h + w), c = -0.3 h w: (b + sqrt(b^2 - 11.2 c)) / 2.
+    assert gaussian_radius(1, 1) == 0
+    assert gaussian_radius(10, 10) == 2
+    assert gaussian_radius(64, 64) == 17
+    assert gaussian_radius(3, 128) == gaussian_radius(128, 3) == 1
+    assert isinstance(gaussian_radius(10.5, 20.5), int)
+
+
+def test_radius_is_the_authors(reference):
+    vectors = reference.npz("targets/primitives.npz")
+    for (height, width), radius, exact in zip(
+        vectors["gaussian_radius/hw"],
+        vectors["gaussian_radius/r_ceil"],
+        vectors["gaussian_radius/r"],
+        strict=True,
+    ):
+        assert gaussian_radius(math.ceil(height), math.ceil(width)) == radius
+        assert gaussian_radius(height, width) == max(0, int(exact))
+
+
+# --- draw_gaussian
+
+
+def gaussian_by_loop(heatmap, column, row, radius):
+    sigma = (2 * radius + 1) / 6
+    for y, x in itertools.product(range(heatmap.shape[0]), range(heatmap.shape[1])):
+        if abs(x - column) <= radius and abs(y - row) <= radius:
+            value = math.exp(-((x - column) ** 2 + (y - row) ** 2) / (2 * sigma**2))
+            heatmap[y, x] = max(heatmap[y, x].item(), value)
+
+
+@pytest.mark.parametrize("radius", [0, 1, 3, 20])
+@pytest.mark.parametrize(
+    ("column", "row"), [(6, 4), (0, 0), (12, 8), (0, 8), (12, 0), (1, 4), (11, 7)]
+)
+def test_gaussian_is_cut_at_borders(column, row, radius):
+    drawn, expected = torch.zeros(9, 13), torch.zeros(9, 13)
+    draw_gaussian(drawn, column, row, radius)
+    gaussian_by_loop(expected, column, row, radius)
+    torch.testing.assert_close(drawn, expected, rtol=0, atol=1e-7)
+    assert drawn[row, column] == 1
+    assert drawn.count_nonzero() == expected.count_nonzero()
+
+
+def test_overlapping_gaussians_keep_the_larger():
+    one, other, both = torch.zeros(3, 20, 20).unbind()
+    draw_gaussian(one, 8, 8, 6)
+    draw_gaussian(other, 12, 10, 3)
+    draw_gaussian(both, 8, 8, 6)
+    draw_gaussian(both, 12, 10, 3)
+    assert torch.equal(both, torch.maximum(one, other))
+
+
+def test_gaussians_are_the_authors(reference):
+    vectors = reference.npz("targets/primitives.npz")
+    drawn = torch.zeros(30, 40)
+    for (x, y), radius in zip(vectors["draw/centers"], vectors["draw/radii"], strict=True):
+        draw_gaussian(drawn, int(x), int(y), int(radius))
+    assert drawn.numpy() == pytest.approx(vectors["draw/umich"], abs=1e-6)
+    assert (drawn.numpy() == 1).sum() == (vectors["draw/umich"] == 1).sum()
+
+
+# --- find_peaks
+
+
+def peaks_by_loop(heatmap):
+    """{(label, index): score} of one (C, H, W) map."""
+    channels, height, width = heatmap.shape
+    found = {}
+    for label, y, x in itertools.product(range(channels), range(height), range(width)):
+        around = heatmap[label, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+        if heatmap[label, y, x] == around.max():
+            found[label, y * width + x] = heatmap[label, y, x].item()
+    return found
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(
+    shape=st.tuples(*(st.integers(1, n) for n in (2, 3, 6, 7))),
+    levels=st.sampled_from([None, 3, 8]),
+    count=st.integers(1, 140),
+    seed=st.integers(0, 1000),
+)
+def test_peaks_equal_a_loop(shape, levels, count, seed):
+    heatmap = random_map(*shape, seed=seed, levels=levels)
+    peaks = find_peaks(heatmap, count)
+    expected_count = min(count, heatmap[0].numel())
+    assert peaks.scores.shape == peaks.labels.shape == peaks.indices.shape
+    assert peaks.scores.shape == (shape[0], expected_count)
+    assert peaks.points.shape == (shape[0], expected_count, 2)
+    for i, image in enumerate(heatmap):
+        expected = peaks_by_loop(image)
+        best = sorted(expected.values(), reverse=True)[:expected_count]
+        best += [0.0] * (expected_count - len(best))
+        assert peaks.scores[i].tolist() == best
+        cells = list(zip(peaks.labels[i].tolist(), peaks.indices[i].tolist(), strict=True))
+        assert len(set(cells)) == expected_count
+        for cell, score in zip(cells, best, strict=True):
+            # Where peaks run out, other cells follow with score 0.
+            assert score == 0 or expected[cell] == score
+        width = shape[3]
+        points = [[index % width, index // width] for _, index in cells]
+        assert peaks.points[i].tolist() == points
+
+
+def test_every_cell_of_a_plateau_is_a_peak():
+    heatmap = torch.zeros(1, 1, 5, 6)
+    heatmap[0, 0, 2, 2:4] = 0.5
+    heatmap[0, 0, 4, 5] = 0.4
+    peaks = find_peaks(heatmap, 3)
+    assert torch.equal(peaks.scores, torch.tensor([[0.5, 0.5, 0.4]]))
+    assert sorted(peaks.indices[0, :2].tolist()) == [2 * 6 + 2, 2 * 6 + 3]
+    assert peaks.points[0, 2].tolist() == [5, 4]
+
+
+def test_classes_do_not_suppress_each_other():
+    heatmap = torch.zeros(1, 2, 4, 4)
+    heatmap[0, 0, 1, 1], heatmap[0, 1, 1, 2] = 0.9, 0.8
+    peaks = find_peaks(heatmap, 2)
+    assert peaks.labels.tolist() == [[0, 1]]
+    assert peaks.indices.tolist() == [[5, 6]]
+
+
+def test_more_peaks_wanted_than_cells():
+    assert find_peaks(random_map(1, 2, 2, 3), 100).scores.shape == (1, 12)
+
+
+def test_peaks_are_the_authors(reference):
+    vectors = reference.npz("decode/decode.npz")
+    heatmap = torch.from_numpy(reference.formulas.head("hm", 100, 2, 80, 32, 40))
+    peaks = find_peaks(heatmap, 50)
+    assert np.array_equal(peaks.scores, vectors["topk/score"])
+    assert np.array_equal(peaks.indices, vectors["topk/ind"])
+    assert np.array_equal(peaks.labels, vectors["topk/cls"])
+    assert np.array_equal(peaks.points[..., 0], vectors["topk/x"])
+    assert np.array_equal(peaks.points[..., 1], vectors["topk/y"])
+
+
+def test_plateaus_are_the_authors(reference):
+    vectors = reference.npz("decode/decode.npz")
+    heatmap = torch.from_numpy(reference.formulas.head("hm", 100, 2, 80, 32, 40))
+    peaks = find_peaks((heatmap * 8).floor() / 8, 80 * 32 * 40)
+    assert peaks.scores.double().sum().item() == pytest.approx(vectors["nms_plateau/sum"].item())
+    assert (peaks.scores > 0).sum() == vectors["nms_plateau/count"]
+
+
+# --- gather
+
+
+def test_gather_reads_each_image_at_its_cells():
+    values = torch.arange(2 * 3 * 4 * 5.0).view(2, 3, 4, 5)
+    read = gather(values, torch.tensor([[0, 7], [19, 7]]))
+    assert read.shape == (2, 2, 3)
+    assert read[0].tolist() == [[0, 20, 40], [7, 27, 47]]
+    assert read[1].tolist() == [[79, 99, 119], [67, 87, 107]]
+
+
+# --- focal_loss
+
+
+def focal_by_loop(logits, target):
+    """Equation 1 of the paper, alpha 2, beta 4."""
+    total, positives = 0.0, 0
+    for logit, y in zip(logits.flatten().tolist(), target.flatten().tolist(), strict=True):
+        p = 1 / (1 + math.exp(-logit))
+        if y == 1:
+            positives += 1
+            total += (1 - p) ** 2 * math.log(p)
+        else:
+            total += (1 - y) ** 4 * p**2 * math.log(1 - p)
+    return -total / max(1, positives)
+
+
+def target_map(*shape, seed=0, positives=5):
+    target = random_map(*shape, seed=seed) ** 3 * 0.99
+    cells = torch.randperm(target.numel(), generator=torch.Generator().manual_seed(seed))
+    target.view(-1)[cells[:positives]] = 1
+    return target
+
+
+@pytest.mark.parametrize("positives", [0, 1, 7])
+def test_focal_loss_is_equation_1(positives):
+    logits = torch.randn(2, 3, 6, 5, generator=torch.Generator().manual_seed(1)) * 2
+    target = target_map(2, 3, 6, 5, positives=positives)
+    loss = focal_loss(logits, target)
+    assert loss.shape == ()
+    assert loss.item() == pytest.approx(focal_by_loop(logits, target), rel=1e-4)
+
+
+def test_without_objects_only_background_counts():
+    logits = torch.full((1, 2, 4, 4), -1.0)
+    p = 1 / (1 + math.e)
+    expected = -32 * p**2 * math.log(1 - p)
+    assert focal_loss(logits, torch.zeros(1, 2, 4, 4)).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_right_answers_cost_nothing():
+    target = target_map(1, 2, 8, 8).eq(1).float()
+    assert focal_loss(target * 40 - 20, target).item() < 1e-3
+    assert focal_loss(20 - target * 40, target).item() > 10
+
+
+@pytest.mark.parametrize("size", [20, 1e4, 1e30])
+@pytest.mark.parametrize("positives", [0, 3])
+def test_extreme_logits_stay_finite(size, positives):
+    target = target_map(1, 2, 4, 4, positives=positives)
+    signs = torch.tensor([1.0, -1.0]).repeat(16).view(1, 2, 4, 4)
+    logits = (signs * size).requires_grad_()
+    loss = focal_loss(logits, target)
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.grad.isfinite().all()
+
+
+def test_focal_loss_leaves_its_input_alone():
+    logits = torch.randn(1, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    before = logits.clone()
+    focal_loss(logits, target_map(1, 1, 3, 3, positives=1))
+    assert torch.equal(logits, before)
+
+
+def test_clamped_sigmoid_is_the_authors(reference):
+    expected = reference.json("losses/losses.json")["sigmoid_clamp"]
+    logits = torch.tensor([-100, -10, -9.2, -1, 0, 1, 9.2, 10, 100])
+    assert clamped_sigmoid(logits).tolist() == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("key", "factor", "peak"),
+    [("focal", 1, 1), ("focal_nopos", 1, 0.5), ("focal_saturated", 8, 1)],
+)
+def test_focal_loss_is_the_authors(reference, key, factor, peak):
+    expected = reference.json("losses/losses.json")[key]
+    target = torch.from_numpy(reference.formulas.loss_batch(301)["hm"]) * peak
+    raw = torch.from_numpy(reference.formulas.logits("hm", 302, 2, 4, 24, 32)).requires_grad_()
+    loss = focal_loss(raw * factor, target)
+    loss.backward()
+    mine = [loss.item(), raw.grad.double().norm().item(), raw.grad.double().sum().item()]
+    assert mine == pytest.approx(expected, rel=1e-4)
+
+
+# --- masked_l1
+
+
+def test_l1_is_the_mean_over_objects_and_coordinates():
+    values = torch.zeros(1, 2, 2, 2)
+    values[0, :, 1, 0] = torch.tensor([3.0, 5.0])
+    target = torch.tensor([[[1.0, 1.0], [0.0, 2.0], [99.0, 99.0]]])
+    indices, mask = torch.tensor([[2, 3, 0]]), torch.tensor([[True, True, False]])
+    # |3-1|, |5-1|, |0-0|, |0-2| over four coordinates.
+    assert masked_l1(values, target, indices, mask).item() == pytest.approx(2, rel=1e-4)
+
+
+def test_l1_weighs_objects_and_not_images():
+    values = torch.ones(2, 1, 1, 4)
+    target = torch.tensor([[[1.0], [1.0], [1.0]], [[3.0], [0.0], [0.0]]])
+    indices = torch.tensor([[0, 1, 2], [3, 0, 0]])
+    mask = torch.tensor([[True, True, True], [True, False, False]])
+    assert masked_l1(values, target, indices, mask).item() == pytest.approx(2 / 4, rel=1e-4)
+
+
+def test_l1_without_objects_is_zero():
+    values = torch.ones(1, 2, 3, 3, requires_grad=True)
+    loss = masked_l1(
+        values, torch.ones(1, 4, 2) * 7, torch.zeros(1, 4).long(), torch.zeros(1, 4).bool()
+    )
+    loss.backward()
+    assert loss.item() == 0
+    assert not values.grad.any()
+
+
+def test_l1_reaches_only_the_objects_cells():
+    values = torch.zeros(1, 1, 2, 3, requires_grad=True)
+    mask = torch.tensor([[True, False]])
+    masked_l1(values, torch.tensor([[[-4.0], [9.0]]]), torch.tensor([[4, 5]]), mask).backward()
+    assert values.grad[0, 0].tolist() == [[0, 0, 0], [0, pytest.approx(1, rel=1e-3), 0]]
+
+
+@pytest.mark.parametrize(("key", "name"), [("RegL1_wh", "wh"), ("RegL1_reg", "reg")])
+def test_l1_is_the_authors(reference, key, name):
+    expected = reference.json("losses/losses.json")[key]
+    batch = {k: torch.from_numpy(v) for k, v in reference.formulas.loss_batch(301).items()}
+    raw = torch.from_numpy(reference.formulas.logits(name, 302, 2, 2, 24, 32)).requires_grad_()
+    loss = masked_l1(raw, batch[name], batch["ind"], batch["reg_mask"].bool())
+    loss.backward()
+    mine = [loss.item(), raw.grad.double().norm().item(), raw.grad.double().sum().item()]
+    assert mine == pytest.approx(expected, rel=1e-4, abs=1e-6)
