@@ -36,10 +36,12 @@ def draw_detections(image: Image, detections: Detections2D, class_names: Sequenc
     canvas = image.copy()
     # One pixel of line for every 500 pixels of image keeps boxes legible at any size.
     thickness = max(1, round(max(image.shape[:2]) / 500))
+    # OpenCV fails beyond 32 bits; a million pixels away is out of sight all the same.
+    boxes = detections.boxes.nan_to_num(nan=-1e6).clamp(-1e6, 1e6).round().int().tolist()
     for i in reversed(range(len(detections))):
         label = int(detections.labels[i])
         colour = class_colour(class_names[label], label)
-        x1, y1, x2, y2 = (round(value) for value in detections.boxes[i].tolist())
+        x1, y1, x2, y2 = boxes[i]
         cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, thickness, cv2.LINE_AA)
         text = f"{class_names[label]} {float(detections.scores[i]):.2f}"
         _draw_label(canvas, text, (x1, y1), colour, thickness)
