@@ -1,0 +1,87 @@
+"""Choosing a device and an executor, and what PyTorch's executor promises."""
+
+import pytest
+import torch
+from torch import nn
+
+from centernet_ros.backends import BACKENDS, choose_device, open_backend
+from centernet_ros.models import build_model
+
+CPU = torch.device("cpu")
+
+
+class TwoStacks(nn.Module):
+    """Answers its input twice; the second time doubled."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, image):
+        assert not self.training
+        return [{"heatmap": self.norm(image)}, {"heatmap": 2 * self.norm(image)}]
+
+
+def test_device_by_name():
+    assert choose_device("cpu") == CPU
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_auto_takes_the_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == torch.device("cuda")
+
+
+@pytest.mark.parametrize("name", ["tpu", "", "meta", "cuda:x", "cuda:-1", "mps", "GPU"])
+def test_unknown_device_lists_the_known(name):
+    with pytest.raises(
+        ValueError, match=f"unknown device '{name}'; known: auto, cpu, cuda, cuda:N"
+    ):
+        choose_device(name)
+
+
+@pytest.mark.parametrize(("count", "name"), [(0, "cuda"), (0, "cuda:0"), (2, "cuda:2")])
+def test_absent_gpu_is_refused(monkeypatch, count, name):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    with pytest.raises(ValueError, match=f"device '{name}': PyTorch sees {count} GPUs"):
+        choose_device(name)
+
+
+def test_present_gpu_is_chosen(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert choose_device("cuda:1") == torch.device("cuda:1")
+
+
+def test_unknown_backend_lists_the_known():
+    with pytest.raises(ValueError, match=r"unknown backend 'tensorflow'; known: auto, torch"):
+        open_backend("tensorflow", TwoStacks(), CPU)
+
+
+@pytest.mark.parametrize("name", ["auto", *BACKENDS])
+def test_last_stack_answers(name):
+    images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    maps = open_backend(name, TwoStacks(), CPU)(images)
+    torch.testing.assert_close(maps["heatmap"], 2 * images, rtol=1e-4, atol=1e-4)
+
+
+def test_running_changes_nothing():
+    """In evaluation mode and without a graph, also when the network comes from training."""
+    model = TwoStacks().train()
+    before = model.norm.running_mean.clone()
+    backend = open_backend("torch", model, CPU)
+    first, second = (backend(torch.ones(1, 3, 4, 4))["heatmap"] for _ in range(2))
+    assert torch.equal(model.norm.running_mean, before)
+    assert torch.equal(first, second)
+    assert not first.requires_grad
+
+
+def test_backend_equals_the_network():
+    torch.manual_seed(0)
+    model = build_model("resnet18", "detection2d", 2).eval()
+    images = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        expected = model(images)[-1]
+    maps = open_backend("torch", model, CPU)(images)
+    assert maps.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(maps[name], value, rtol=1e-4, atol=1e-4)
