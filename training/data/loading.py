@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -70,7 +72,7 @@ def training_batches(config: RunConfig, first_step: int) -> DataLoader[Batch]:
         TrainingSet(samples, config),
         batch_sampler=ShuffledSteps(config, first_step),
         num_workers=data.workers,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_prepare_worker,
         persistent_workers=False,
     )
 
@@ -101,14 +103,15 @@ def evaluation_batches(
         EvaluationSet(samples, preset),
         batch_size=batch_size,
         num_workers=workers,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_prepare_worker,
         collate_fn=list,
     )
 
 
-def _one_thread(_worker: int) -> None:
-    """Workers share the processor with the training; OpenCV and PyTorch must not fan out."""
-    import cv2
-
+def _prepare_worker(_worker: int) -> None:
+    """Make a process that renders and warps a modest companion of the training process."""
+    # A signal to the whole group (Ctrl-C) is answered by the training process, which then ends us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

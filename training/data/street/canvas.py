@@ -167,8 +167,11 @@ class Canvas:
         return np.asarray(cv2.cvtColor(mean, cv2.COLOR_BGRA2BGR), dtype=np.uint8)
 
     def instances(self) -> Bytes:
-        """Instance numbers (H, W) of the picture's pixels."""
-        return np.ascontiguousarray(self.pixels[::OVERSAMPLING, ::OVERSAMPLING, 3])
+        """Instance numbers (H, W): of pixels that show several, the one drawn last; else 0."""
+        numbers = cv2.extractChannel(self.pixels, 3)
+        numbers = cv2.subtract(numbers, cv2.inRange(numbers, BACKGROUND, BACKGROUND))
+        rows = np.maximum(numbers[::2], numbers[1::2])
+        return np.asarray(np.maximum(rows[:, ::2], rows[:, 1::2]), dtype=np.uint8)
 
 
 def fixed_point(pixels: Array, oversampling: int = 1) -> npt.NDArray[np.int32]:

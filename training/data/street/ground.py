@@ -62,13 +62,16 @@ def paint_sky(picture: Bytes, scene: Scene, light: Light, lens: Lens, heading: f
     span = int(np.clip(360 * width / lens.rows[0][0], 8, 1000))
     deepness = int(np.clip(256 * height / lens.focal, 8, 128))
     band = np.take(_noise()[1][y : y + deepness], range(x, x + span), axis=1, mode="wrap")
-    alpha = cv2.resize(band, (columns, rows), interpolation=cv2.INTER_LINEAR).astype(np.float32)
+    alpha = cv2.resize(band, (columns, rows), interpolation=cv2.INTER_LINEAR_EXACT).astype(
+        np.float32
+    )
     cover = (alpha * np.float32(scene.clouds / 255) * np.minimum(share * 3, 1))[..., None]
     white = np.float32(min(light.air.mean() * 1.12, 250))
     base = gradient.astype(np.float32)[:, None, :]
     sky = np.clip(base + (white - base) * cover, 0, 255)
     small = np.rint(sky).astype(np.uint8)
-    picture[:height] = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    # The exact variant rounds alike with every instruction set.
+    picture[:height] = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
 
 
 def paint_ground(

@@ -42,7 +42,7 @@ class Rendering:
 
     Attributes:
         image: (H, W, 3) uint8 BGR.
-        instances: (H, W) uint8 number of the actor that a pixel shows, BACKGROUND for none.
+        instances: (H, W) uint8 number of the actor that a pixel shows, 0 for none.
         sightings: actors with at least one pixel in the picture, before others hide them.
     """
 

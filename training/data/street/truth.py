@@ -13,7 +13,7 @@ from torch import Tensor
 
 from centernet_ros.structures import NUM_JOINTS, CameraIntrinsics, Detections2D, Detections3D, Poses
 from training.data.street.canvas import Lens
-from training.data.street.geometry import Array
+from training.data.street.geometry import NEAR, Array
 from training.data.street.render import Rendering, Sighting
 from training.data.street.skeleton import (
     FACE,
@@ -38,6 +38,9 @@ MIN_VISIBILITY = 0.25
 MAX_TRUNCATION = 0.8
 """Share of the box outside the picture above which an object is too cut off to be labelled."""
 
+MIN_DEPTH = 1.0
+"""Metres; a nearer middle (of a car beside the camera) is too near the image plane for a label."""
+
 
 @dataclass(frozen=True, eq=False)
 class StreetFrame:
@@ -51,7 +54,7 @@ class StreetFrame:
             Alphas follow KITTI's yaw - atan2(X, Z) in [-pi, pi].
         poses: pedestrians and riders of cyclists that are labelled objects, in the order of the
             objects: scores 1, labels 0, the box of the person without the bicycle; keypoint_scores
-                1 where a joint is in the picture.
+            1 where a joint is in the picture.
         keypoint_visibility: (P, 17) int64, COCO: 0 outside the picture, 1 hidden, 2 visible.
         truncations: (N,) share of the whole box outside the picture.
         occlusions: (N,) int64, KITTI: 0 visible, 1 partly, 2 largely hidden.
@@ -60,7 +63,7 @@ class StreetFrame:
         ignored: objects too far, too hidden or too cut off to be labelled; neither object nor
             background.
         ids: (N,) int64, the same for an object throughout a sequence.
-        instances: (H, W) uint8, row of objects plus 1 that a pixel shows; 0 elsewhere.
+        instances: (H, W) uint8, row plus 1 of the object that covers a pixel or part of it; else 0.
     """
 
     image: npt.NDArray[np.uint8]
@@ -134,6 +137,7 @@ def _worth_a_label(row: _Judged, lens: Lens) -> bool:
         extent[3] - extent[1] >= MIN_HEIGHT * lens.size[0]
         and row.visibility >= MIN_VISIBILITY
         and row.truncation <= MAX_TRUNCATION
+        and row.sighting.solid.location[2] >= MIN_DEPTH
     )
 
 
@@ -197,13 +201,11 @@ def _joint_visibility(
 ) -> npt.NDArray[np.int64]:
     """COCO's flag of each joint (17,)."""
     height, width = rendering.instances.shape
-    columns, rows = np.rint(keypoints).astype(np.int64).T
-    inside = (columns >= 0) & (rows >= 0) & (columns < width) & (rows < height)
-    inside &= points[:NUM_JOINTS, 2] > 0
-    shown = (
-        rendering.instances[rows.clip(0, height - 1), columns.clip(0, width - 1)]
-        == sighting.instance
-    )
+    inside = (keypoints >= 0).all(axis=1) & (keypoints <= (width - 1, height - 1)).all(axis=1)
+    inside &= points[:NUM_JOINTS, 2] > NEAR
+    # A joint behind the camera can land anywhere, even outside the range of integers.
+    columns, rows = np.rint(np.where(inside[:, None], keypoints, 0)).astype(np.int64).T
+    shown = rendering.instances[rows, columns] == sighting.instance
     hidden = ~shown | _behind_own_body(points, keypoints)
     return np.where(inside, np.where(hidden, 1, 2), 0)
 
