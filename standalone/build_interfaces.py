@@ -293,18 +293,22 @@ def check_generators() -> None:
             raise BuildError(f"{generator} is missing: sudo apt install {package}")
 
 
-def main() -> int:
-    try:
-        check_generators()
-        ROOT.joinpath("build").mkdir(exist_ok=True)
-        # A second make in the same checkout waits, then finds the work done. Kept open to the end.
-        lock = (ROOT / "build" / "interfaces.lock").open("w")
+def build_all() -> None:
+    check_generators()
+    (ROOT / "build").mkdir(exist_ok=True)
+    with (ROOT / "build" / "interfaces.lock").open("w") as lock:
+        # A second make in the same checkout waits, then finds the work done.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if any((prefix / "share/vision_msgs/package.xml").is_file() for prefix in ros_prefixes()):
             shutil.rmtree(OUTPUT / "vision_msgs", ignore_errors=True)
         else:
             build("vision_msgs", ROOT / "standalone" / "vision_msgs")
         build("centernet_ros", ROOT)
+
+
+def main() -> int:
+    try:
+        build_all()
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -190,20 +190,13 @@ def fingerprint(distribution: str | None) -> str:
     return digest.hexdigest()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--distribution", help="name of the sourced ROS 2 distribution")
-    parser.add_argument("--stamp", type=Path, required=True, help="file to write when all is done")
-    arguments = parser.parse_args()
-    distribution: str | None = arguments.distribution or None
-    stamp: Path = arguments.stamp
-    try:
-        if distribution:
-            check_distribution(distribution)
-        check_machine()
-        LOG.parent.mkdir(exist_ok=True)
-        # A second make in the same checkout waits, then finds the work done. Kept open to the end.
-        lock = (LOG.parent / "setup.lock").open("w")
+def set_up(distribution: str | None, stamp: Path) -> None:
+    if distribution:
+        check_distribution(distribution)
+    check_machine()
+    LOG.parent.mkdir(exist_ok=True)
+    with (LOG.parent / "setup.lock").open("w") as lock:
+        # A second make in the same checkout waits, then finds the work done.
         fcntl.flock(lock, fcntl.LOCK_EX)
         make_venv(system_packages=distribution is not None)
         mark = fingerprint(distribution)
@@ -213,6 +206,15 @@ def main() -> int:
         link_checkout()
         # Last, so that an interrupted set-up goes on where it was.
         stamp.write_text(mark)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--distribution", help="name of the sourced ROS 2 distribution")
+    parser.add_argument("--stamp", type=Path, required=True, help="file to write when all is done")
+    arguments = parser.parse_args()
+    try:
+        set_up(arguments.distribution or None, arguments.stamp)
     except SetupError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
