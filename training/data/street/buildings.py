@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -60,35 +61,27 @@ def _layers(building: Building, pose: CameraPose) -> list[_Layer]:
     inner, outer = building.side * building.front, building.side * (building.front + DEPTH)
     start, end = building.start, building.end
     ahead = start > pose.z + 1
-    walls = [
-        (
-            np.array([[inner, 0, end], [inner, 0, start]]),
-            np.array([-float(building.side), 0, 0]),
-            building.columns,
-        )
-    ]
-    if ahead:
-        walls.insert(0, (np.array([[inner, 0, start], [outer, 0, start]]), _TOWARDS, 3))
     layers = _roof(building, pose, ahead) if building.roof else []
-    height, wall = building.height, building.wall
-    for feet, normal, columns in walls:
-        far = (
-            math.hypot(feet[:, 0].mean() - pose.x, max(float(feet[:, 2].mean()) - pose.z, 0.0))
-            * 0.8
-        )
-        bands = ((0.0, height, 1.0), (0.0, 0.5, 0.7), (height - 0.3, height, 0.82))
-        layers += [
-            _Layer(_band(feet, low, high), wall * tone, normal, far) for low, high, tone in bands
-        ]
-        front = feet[0, 0] == feet[1, 0]
-        if front or not building.attached:
-            layers += [
-                _Layer(panes, colour, normal, far)
-                for panes, colour in _panes(feet, building, columns)
-            ]
-        if front:
-            layers.append(_Layer(_door(feet, building), wall * 0.4, normal, far))
+    if ahead:
+        feet = np.array([[inner, 0, start], [outer, 0, start]])
+        far = math.hypot((inner + outer) / 2 - pose.x, start - pose.z) * 0.8
+        layers += _bands(feet, building, _TOWARDS, far)
+        if not building.attached:
+            layers += _windows(feet, building, 3, _TOWARDS, far)
+    feet = np.array([[inner, 0, end], [inner, 0, start]])
+    normal = np.array([-float(building.side), 0, 0])
+    far = math.hypot(inner - pose.x, max((start + end) / 2 - pose.z, 0.0)) * 0.8
+    layers += _bands(feet, building, normal, far)
+    layers += _windows(feet, building, building.columns, normal, far)
+    layers.append(_Layer(_door(feet, building), building.wall * 0.4, normal, far))
     return layers
+
+
+def _bands(feet: Array, building: Building, normal: Array, far: float) -> list[_Layer]:
+    """The wall above two points on the ground, its base and the edge below the roof."""
+    height, wall = building.height, building.wall
+    bands = ((0.0, height, 1.0), (0.0, 0.5, 0.7), (height - 0.3, height, 0.82))
+    return [_Layer(_band(feet, low, high), wall * tone, normal, far) for low, high, tone in bands]
 
 
 def _band(feet: Array, low: float, high: float) -> Array:
@@ -128,26 +121,33 @@ def _roof(building: Building, pose: CameraPose, ahead: bool) -> list[_Layer]:
     return layers
 
 
-def _panes(feet: Array, building: Building, columns: int) -> list[tuple[Array, Array]]:
-    """Frames, dark panes and bright panes (N, 4, 3) of a wall, with their colours."""
+_PANE = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
+
+
+@lru_cache(maxsize=256)
+def _places(columns: int, storeys: int) -> tuple[Array, Array]:
+    """Column and row of every window of a wall."""
+    rows, grid = np.divmod(np.arange(columns * storeys, dtype=np.float64), columns)
+    return grid, rows
+
+
+def _windows(
+    feet: Array, building: Building, columns: int, normal: Array, far: float
+) -> list[_Layer]:
+    """Frames, dark panes and bright panes of a wall above two points on the ground."""
     cell = (feet[1] - feet[0]) / columns
     storey = building.height / building.storeys
     wide, high = building.pane
-    column, row = (
-        grid.ravel() for grid in np.meshgrid(np.arange(columns), np.arange(building.storeys))
-    )
+    column, row = _places(columns, building.storeys)
     middle = feet[0] + (column + 0.5)[:, None] * cell
     middle[:, 1] = -(row + 0.52) * storey
-    half = np.stack([cell * wide / 2, np.array([0, storey * high / 2, 0])])
-    shape = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])[:, :, None] * half
-    corners = shape.sum(axis=1)
-    # A multiple of the window's place: which curtains are drawn does not change while driving by.
+    corners = _PANE[:, :1] * (cell * wide / 2) + _PANE[:, 1:] * np.array([0, storey * high / 2, 0])
+    # By the window's place: which curtains are drawn does not change while driving by.
     bright = (column * 7 + row * 13 + building.columns) % 5 == 0
     panes = middle[:, None] + corners
-    frame = np.minimum(building.wall * 1.18, 250)
-    parts = [
-        (middle[:, None] + corners * 1.16, frame),
+    parts = (
+        (middle[:, None] + corners * 1.16, np.minimum(building.wall * 1.18, 250)),
         (panes[~bright], building.window),
         (panes[bright], building.window * 1.5),
-    ]
-    return [(polygons, colour) for polygons, colour in parts if len(polygons)]
+    )
+    return [_Layer(quads, colour, normal, far) for quads, colour in parts if len(quads)]

@@ -66,7 +66,7 @@ class Light:
         facing = np.maximum((normals * self.sun).sum(axis=-1), 0.0)
         sky = 0.85 - 0.15 * normals[..., 1]
         strength = np.maximum(self.ambient * sky + self.direct * facing, emission)
-        lit: Array = np.clip(colours * (strength[..., None] * self.tint), 0, 255)
+        lit: Array = np.minimum(colours * (strength[..., None] * self.tint), 255)
         return lit
 
     def haze(self, colours: Array, distance: Array | float) -> Array:
