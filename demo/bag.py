@@ -6,7 +6,7 @@ import contextlib
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rclpy.serialization import deserialize_message
 from rosbags.interfaces import Connection
@@ -14,8 +14,11 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from centernet_ros.image import Image as Pixels
-from demo.sources import NANOSECONDS, Item, SourceError
+from demo.records import NANOSECONDS
+from demo.sources import Item, SourceError
+
+if TYPE_CHECKING:
+    from centernet_ros.image import Image as Pixels
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"

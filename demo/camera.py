@@ -24,16 +24,13 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Empty
 
 from demo.recorder import READY_QOS, READY_TOPIC
-from demo.records import Sent, to_line
+from demo.records import NANOSECONDS, Sent, to_line, to_nanoseconds, to_stamp
 from demo.sources import (
-    NANOSECONDS,
     Item,
     Source,
     SourceError,
     add_source_arguments,
     open_source,
-    to_nanoseconds,
-    to_stamp,
 )
 
 IMAGE_TOPIC = "/camera/image"

@@ -22,8 +22,7 @@ from std_msgs.msg import Empty
 from vision_msgs.msg import Detection2DArray
 
 from centernet_ros.msg import Timing
-from demo.records import FoundObject, Received, Sent, Tail, Timed, to_line
-from demo.sources import to_nanoseconds
+from demo.records import FoundObject, Received, Sent, Tail, Timed, to_line, to_nanoseconds
 
 NODE = "centernet"
 DETECTIONS_TOPIC = f"/{NODE}/detections_2d"

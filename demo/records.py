@@ -10,9 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+from builtin_interfaces.msg import Time
 
-from centernet_ros.structures import Detections2D
+NANOSECONDS = 1_000_000_000
+
+
+def to_nanoseconds(stamp: Time) -> int:
+    """A stamp as one number."""
+    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
+
+
+def to_stamp(nanoseconds: int) -> Time:
+    """The reverse of `to_nanoseconds`."""
+    return Time(sec=nanoseconds // NANOSECONDS, nanosec=nanoseconds % NANOSECONDS)
 
 
 @dataclass(frozen=True)
@@ -68,17 +78,6 @@ class Received:
     frame_id: str
     received_ns: int
     detections: tuple[FoundObject, ...]
-
-    def to_detections(self, class_names: Sequence[str]) -> Detections2D:
-        """The boxes of the named classes; boxes of others are left out."""
-        known = [found for found in self.detections if found.class_name in class_names]
-        if not known:
-            return Detections2D.empty()
-        return Detections2D(
-            boxes=torch.tensor([found.box for found in known]),
-            scores=torch.tensor([found.score for found in known]),
-            labels=torch.tensor([class_names.index(found.class_name) for found in known]),
-        )
 
 
 @dataclass(frozen=True)

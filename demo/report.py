@@ -1,15 +1,20 @@
-"""What came of a demo: the table, and what was wrong."""
+"""What came of a demo: the table, the pictures, and what was wrong."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
 
 from centernet_ros.structures import Detections2D
-from demo.records import Exchange, Received, Timed
+from demo.pictures import Shot, write_pictures
+from demo.recorder import LIKELY
+from demo.records import Exchange, Received, Record, Sent, Timed, match
+from demo.sources import Source, StreetSource
 from training.data.street import CLASS_NAMES, StreetFrame
 from training.evaluation.coco import BoxMetrics, evaluate_boxes
 
@@ -70,6 +75,30 @@ def _number(value: float, digits: int) -> str:
     return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
 
 
+def report(source: Source, records: Sequence[Record], out: Path) -> list[str]:
+    """Print the table and the paths of the pictures, which are drawn into a folder.
+
+    Args:
+        source: what was played.
+        records: what camera and recorder have written down.
+        out: folder.
+
+    Returns:
+        What was wrong, one sentence each.
+    """
+    timings = [record for record in records if isinstance(record, Timed)]
+    exchanges, strangers = match(
+        [record for record in records if isinstance(record, Sent)],
+        [record for record in records if isinstance(record, Received)],
+    )
+    frames = source.frames if isinstance(source, StreetSource) else None
+    summary = summarise(exchanges, timings, frames)
+    print(f"\n{summary.table()}\n", flush=True)
+    for path in _draw(source, exchanges, summary, out):
+        print(path)
+    return find_problems(exchanges, strangers, timings)
+
+
 def summarise(
     exchanges: Sequence[Exchange],
     timings: Sequence[Timed],
@@ -107,13 +136,20 @@ def _evaluate(processed: Sequence[Exchange], frames: Sequence[StreetFrame]) -> B
     return evaluate_boxes(
         [frame.objects for frame in seen],
         [frame.ignored for frame in seen],
-        [_detections(exchange.received) for exchange in processed],
+        [to_detections(exchange.received, CLASS_NAMES) for exchange in processed],
         CLASS_NAMES,
     )
 
 
-def _detections(received: Received | None) -> Detections2D:
-    return Detections2D.empty() if received is None else received.to_detections(CLASS_NAMES)
+def to_detections(received: Received | None, class_names: Sequence[str]) -> Detections2D:
+    """The boxes of the named classes in an array; boxes of others are left out."""
+    found = () if received is None else received.detections
+    known = [box for box in found if box.class_name in class_names]
+    return Detections2D(
+        boxes=torch.tensor([box.box for box in known]).reshape(-1, 4),
+        scores=torch.tensor([box.score for box in known]),
+        labels=torch.tensor([class_names.index(box.class_name) for box in known]).long(),
+    )
 
 
 def find_problems(
@@ -149,3 +185,48 @@ def find_problems(
     if silent:
         problems.append(f"{len(silent)} images were processed, but sent no detections")
     return problems
+
+
+def _draw(source: Source, exchanges: Sequence[Exchange], summary: Summary, out: Path) -> list[Path]:
+    """Write the video and the contact sheet of the images that were processed."""
+    found = {
+        box.class_name
+        for exchange in exchanges
+        if exchange.received is not None
+        for box in exchange.received.detections
+    }
+    class_names = [*CLASS_NAMES, *sorted(found - set(CLASS_NAMES))]
+    title = (
+        f"{source.description} | {summary.processed} processed, {summary.dropped} dropped | "
+        f"median latency {summary.latency_ms[0]:.1f} ms"
+    )
+    if isinstance(source, StreetSource):
+        title += " | dashed: ground truth"
+    return write_pictures(
+        _shots(source, exchanges, class_names),
+        summary.processed,
+        out,
+        rate=source.rate,
+        title=title,
+        class_names=class_names,
+    )
+
+
+def _shots(
+    source: Source, exchanges: Sequence[Exchange], class_names: Sequence[str]
+) -> Iterator[Shot]:
+    """The processed images with what was found in them."""
+    truths = [f.objects for f in source.frames] if isinstance(source, StreetSource) else None
+    answers = {e.sent.index: e for e in exchanges if e.received is not None}
+    for i, image in enumerate(source.images()):
+        if i not in answers or image is None:
+            continue
+        exchange = answers[i]
+        found = to_detections(exchange.received, class_names)
+        found = found[found.scores >= LIKELY]
+        seconds, fraction = divmod(exchange.sent.stamp_ns, 10**9)
+        caption = (
+            f"image {i}   stamp {seconds}.{fraction:09}   latency {exchange.latency_ms:.1f} ms   "
+            f"{len(found)} detections"
+        )
+        yield Shot(image, caption, found, None if truths is None else truths[i])

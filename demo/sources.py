@@ -8,24 +8,22 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from centernet_ros.image import Image as Pixels
-from centernet_ros.structures import CameraIntrinsics
-from training.data.street import DEFAULT_CAMERA, StreetFrame, render_sequence
+if TYPE_CHECKING:  # PyTorch takes seconds to load, and replaying a bag does without
+    from centernet_ros.image import Image as Pixels
+    from centernet_ros.structures import CameraIntrinsics
+    from training.data.street import StreetFrame
 
 STREET_FRAME_ID = "camera_color_optical_frame"
 STREET_SEED = 900_000
 """Training keeps to lower seeds: the network has never seen these streets."""
 STREET_SEQUENCE = 40
 """Frames after which the street changes, so that a demo shows several of them."""
-
-NANOSECONDS = 1_000_000_000
 
 
 class SourceError(ValueError):
@@ -81,31 +79,28 @@ class StreetSource:
     compressed = False
     stamped = False
 
-    def __init__(
-        self, num_images: int, rate: float, camera: CameraIntrinsics = DEFAULT_CAMERA
-    ) -> None:
+    def __init__(self, num_images: int, rate: float) -> None:
         """Film so many images, so many a second."""
         self.num_images = num_images
         self.rate = rate
-        self.camera = camera
-        height, width = camera.image_size
         streets = -(-num_images // STREET_SEQUENCE)
-        self.description = f"{num_images} images {width} x {height} of {streets} generated streets"
+        self.description = f"{num_images} images of {streets} generated streets"
 
     @functools.cached_property
     def frames(self) -> list[StreetFrame]:
         """All images with their ground truth."""
+        from training.data.street import render_sequence
+
         streets = (
-            render_sequence(seed, STREET_SEQUENCE, self.camera, self.rate)
+            render_sequence(seed, STREET_SEQUENCE, rate=self.rate)
             for seed in itertools.count(STREET_SEED)
         )
         return list(itertools.islice(itertools.chain.from_iterable(streets), self.num_images))
 
     def items(self) -> Iterator[Item]:
         """An image and its camera's description for each moment."""
-        info = camera_info_message(self.camera)
         for i, frame in enumerate(self.frames):
-            yield Item(i / self.rate, info)
+            yield Item(i / self.rate, camera_info_message(frame.camera))
             yield Item(i / self.rate, image_message(frame.image))
 
     def images(self) -> Iterator[Pixels]:
@@ -137,16 +132,6 @@ def camera_info_message(camera: CameraIntrinsics) -> CameraInfo:
         r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
         p=[value for row in projection for value in row],
     )
-
-
-def to_nanoseconds(stamp: Time) -> int:
-    """A stamp as one number."""
-    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
-
-
-def to_stamp(nanoseconds: int) -> Time:
-    """The reverse of `to_nanoseconds`."""
-    return Time(sec=nanoseconds // NANOSECONDS, nanosec=nanoseconds % NANOSECONDS)
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
