@@ -7,6 +7,7 @@ must end the process as quietly as one later.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import platform
 import signal
@@ -38,6 +39,9 @@ def main(args: Sequence[str] | None = None, open_detector: OpenDetector | None =
 
     from centernet_ros.ros.node import CenterNetNode
 
+    # What the libraries made stays for good. Left to the collector it would be searched again and
+    # again, at the end of the process for seconds.
+    gc.freeze()
     node = None
     try:
         rclpy.init(args=args)
