@@ -20,8 +20,9 @@ from centernet_ros.drawing import draw_detections
 from centernet_ros.image import Image
 from centernet_ros.structures import Detections2D
 
-VIDEO_WIDTH = 960
-TILE_WIDTH = 640
+WIDTH = 720
+"""Pixels of a picture. Wider ones get labels that hide the neighbours of an object."""
+
 TILE_COLUMNS = 3
 TILES = 12
 
@@ -55,21 +56,21 @@ class Shot:
     truth: Detections2D | None
 
 
-def draw_shot(shot: Shot, width: int, class_names: Sequence[str]) -> Image:
-    """A picture of this width and an even height: a caption, and the image with its boxes.
+def draw_shot(shot: Shot, class_names: Sequence[str]) -> Image:
+    """A picture `WIDTH` wide and of an even height: a caption, and the image with its boxes.
 
     Detections are drawn with their class and score, ground truth as dashed white boxes.
     """
-    scale = width / shot.image.shape[1]
+    scale = WIDTH / shot.image.shape[1]
     height = round(shot.image.shape[0] * scale / 2) * 2
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    image = np.asarray(cv2.resize(shot.image, (width, height), interpolation=method))
+    image = np.asarray(cv2.resize(shot.image, (WIDTH, height), interpolation=method))
     if shot.truth is not None:
         image = image.copy()
         for box in _scaled(shot.truth, scale).boxes:
             _dashed_box(image, box)
     image = draw_detections(image, _scaled(shot.found, scale), class_names)
-    return np.vstack([_text_strip(shot.caption, width), image])
+    return np.vstack([_text_strip(shot.caption, WIDTH), image])
 
 
 def _scaled(detections: Detections2D, scale: float) -> Detections2D:
@@ -101,19 +102,18 @@ def _text_strip(text: str, width: int) -> Image:
     return strip
 
 
-def contact_sheet(shots: Sequence[Shot], title: str, class_names: Sequence[str]) -> Image:
-    """Images side by side in rows, under a title; at least one image."""
-    tiles = [draw_shot(shot, TILE_WIDTH, class_names) for shot in shots]
+def contact_sheet(tiles: Sequence[Image], title: str) -> Image:
+    """Pictures of `draw_shot` side by side in rows, under a title; at least one."""
     columns = min(TILE_COLUMNS, len(tiles))
     height = max(tile.shape[0] for tile in tiles)
-    width = columns * (TILE_WIDTH + GAP) + GAP
+    width = columns * (WIDTH + GAP) + GAP
     rows = -(-len(tiles) // columns)
     sheet = np.full((STRIP + GAP + rows * (height + GAP), width, 3), BACKGROUND, np.uint8)
     sheet[:STRIP] = _text_strip(title, width)
     for i, tile in enumerate(tiles):
         top = STRIP + GAP + i // columns * (height + GAP)
-        left = GAP + i % columns * (TILE_WIDTH + GAP)
-        sheet[top : top + tile.shape[0], left : left + TILE_WIDTH] = tile
+        left = GAP + i % columns * (WIDTH + GAP)
+        sheet[top : top + tile.shape[0], left : left + WIDTH] = tile
     return sheet
 
 
@@ -210,11 +210,12 @@ def write_pictures(
     tiles = []
     with Video(out / "demo", rate) as video:
         for i, shot in enumerate(shots):
-            video.add(draw_shot(shot, VIDEO_WIDTH, class_names))
+            picture = draw_shot(shot, class_names)
+            video.add(picture)
             if i in chosen:
-                tiles.append(shot)
+                tiles.append(picture)
     files = [] if video.path is None else [video.path]
     if tiles:
         files.append(out / "contact_sheet.png")
-        cv2.imwrite(str(files[-1]), contact_sheet(tiles, title, class_names))
+        cv2.imwrite(str(files[-1]), contact_sheet(tiles, title))
     return files

@@ -123,7 +123,7 @@ def survivors(marker):
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
 def test_an_interruption_ends_all_processes(random_weights, tmp_path):
     marker = uuid.uuid4().hex
-    process = demo("--weights", random_weights, "--out", tmp_path, marker=marker)
+    process = demo("--seconds", 4, "--weights", random_weights, "--out", tmp_path, marker=marker)
     deadline = time.monotonic() + TIMEOUT
     while not any(image.counted for image in records(tmp_path)[0]):
         assert process.poll() is None

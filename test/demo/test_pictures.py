@@ -7,7 +7,7 @@ from centernet_ros.structures import Detections2D
 from demo.pictures import (
     GAP,
     STRIP,
-    TILE_WIDTH,
+    WIDTH,
     Shot,
     contact_sheet,
     draw_shot,
@@ -27,21 +27,22 @@ def shot(value=90, size=(192, 640), truth=None, found=BOX):
 
 
 def test_a_sheet_of_twelve_is_three_wide_and_four_high():
-    sheet = contact_sheet([shot() for _ in range(12)], "title", NAMES)
-    tile = 192 + STRIP
-    assert sheet.shape == (STRIP + GAP + 4 * (tile + GAP), 3 * (TILE_WIDTH + GAP) + GAP, 3)
-    assert contact_sheet([shot()], "title", NAMES).shape[1] == TILE_WIDTH + 2 * GAP
+    tile = draw_shot(shot(), NAMES)
+    assert tile.shape == (216 + STRIP, WIDTH, 3)
+    sheet = contact_sheet([tile] * 12, "title")
+    assert sheet.shape == (STRIP + GAP + 4 * (238 + GAP), 3 * (WIDTH + GAP) + GAP, 3)
+    assert contact_sheet([tile], "title").shape[1] == WIDTH + 2 * GAP
 
 
 @pytest.mark.parametrize("size", [(192, 640), (375, 1242), (480, 640), (1080, 1920)])
 def test_boxes_are_scaled_with_the_image_and_its_aspect_is_kept(size):
-    picture = draw_shot(shot(size=size), 960, NAMES)
+    picture = draw_shot(shot(size=size), NAMES)
     height, width = picture.shape[0] - STRIP, picture.shape[1]
-    assert width == 960
+    assert width == WIDTH
     assert height % 2 == 0
-    assert height == pytest.approx(960 * size[0] / size[1], abs=1.01)
+    assert height == pytest.approx(WIDTH * size[0] / size[1], abs=1.01)
     changed = np.abs(picture[STRIP:].astype(int) - 90).max(axis=2) > 60
-    scale = 960 / size[1]
+    scale = WIDTH / size[1]
     changed[: round(120 * scale)] = False  # the label may be wider than the box
     rows, columns = np.nonzero(changed)
     assert rows.max() == pytest.approx(160 * scale, abs=3)
@@ -50,14 +51,14 @@ def test_boxes_are_scaled_with_the_image_and_its_aspect_is_kept(size):
 
 
 def test_truth_is_a_dashed_outline():
-    picture = draw_shot(shot(truth=BOX, found=Detections2D.empty()), 640, NAMES)[STRIP:]
-    outline = (picture[80, 100:301] == 255).all(axis=1)
+    picture = draw_shot(shot(truth=BOX, found=Detections2D.empty()), NAMES)[STRIP:]
+    outline = (picture[90, 113:338] == 255).all(axis=1)
     assert 0.4 < outline.mean() < 0.75
-    assert not (picture[100:140, 150:250] == 255).any()
+    assert not (picture[100:170, 150:300] == 255).any()
 
 
 def test_long_captions_are_made_to_fit():
-    picture = draw_shot(Shot(shot().image, "very long " * 30, BOX, None), 640, NAMES)
+    picture = draw_shot(Shot(shot().image, "very long " * 30, BOX, None), NAMES)
     assert not (picture[:STRIP, -5:] > 100).any()
 
 
@@ -78,10 +79,10 @@ def test_the_video_can_be_read_again(tmp_path, capfd):
         there, image = film.read()
         if not there:
             break
-        assert image.shape == (288 + STRIP, 960, 3)
-        levels.append(float(image[STRIP + 20 : STRIP + 60].mean()))
+        assert image.shape == (216 + STRIP, WIDTH, 3)
+        levels.append(float(image[STRIP + 20 : STRIP + 50].mean()))
     assert levels == pytest.approx([30, 90, 150, 210], abs=8)
-    assert cv2.imread(str(files[1])).shape[1] == 3 * (TILE_WIDTH + GAP) + GAP
+    assert cv2.imread(str(files[1])).shape[1] == 3 * (WIDTH + GAP) + GAP
     assert capfd.readouterr() == ("", "")
 
 
