@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
@@ -180,9 +181,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     live = LiveLine(sys.stdout, args.interval)
     with args.out.open("w") as file:
-        recorder = Recorder(file, args.sent, live)
+        executor = SingleThreadedExecutor()
+        executor.add_node(Recorder(file, args.sent, live))
         while not stopped:
-            rclpy.spin_once(recorder, timeout_sec=0.1)
+            executor.spin_once(timeout_sec=0.1)
     live.close()
     rclpy.try_shutdown()
     return 0
