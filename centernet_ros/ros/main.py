@@ -34,7 +34,7 @@ def main(args: Sequence[str] | None = None, open_detector: OpenDetector | None =
     signals = _QuietSignals()
     _keep_freed_memory()
     import rclpy
-    from rclpy.executors import ExternalShutdownException
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.logging import get_logger
 
     from centernet_ros.ros.node import CenterNetNode
@@ -45,11 +45,13 @@ def main(args: Sequence[str] | None = None, open_detector: OpenDetector | None =
     node = None
     try:
         rclpy.init(args=args)
+        # Now, because an executor cannot be made once a signal has stopped ROS.
+        executor = SingleThreadedExecutor()
         signals.leave_to_ros()
         node = CenterNetNode(open_detector) if open_detector else CenterNetNode()
         if node.parameters.autostart and not node.start():
             return 1 if rclpy.ok() else 0
-        rclpy.spin(node)
+        rclpy.spin(node, executor)
     except ExternalShutdownException:
         pass
     except Exception as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -171,7 +170,6 @@ class CenterNetNode(LifecycleNode):
         if self._detector is not None:
             on_gpu = self._detector.device.type == "cuda"
             self._detector = None
-            gc.collect()
             if on_gpu:
                 torch.cuda.empty_cache()
 

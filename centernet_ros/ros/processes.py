@@ -72,9 +72,20 @@ class Child:
 
 @contextmanager
 def child_process(
-    command: Sequence[str | Path], environment: Mapping[str, str], log: Path
+    command: Sequence[str | Path],
+    environment: Mapping[str, str],
+    log: Path,
+    *,
+    patience: float = 10.0,
 ) -> Iterator[Child]:
-    """Run a command for the time of a `with` block; its end stops the whole process group."""
+    """Run a command for the time of a `with` block; its end stops the whole process group.
+
+    Args:
+        command: program and arguments.
+        environment: all its environment variables.
+        log: file that takes what it prints.
+        patience: seconds from the interrupt at the end of the block until it is killed.
+    """
     with log.open("wb") as file:
         process = subprocess.Popen(
             [str(part) for part in command],
@@ -88,4 +99,4 @@ def child_process(
     try:
         yield child
     finally:
-        child.stop()
+        child.stop(patience)

@@ -29,12 +29,12 @@ class Peer:
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=int(environment["ROS_DOMAIN_ID"]))
         self.node = rclpy.create_node("peer", context=self.context)
-        self._executor = SingleThreadedExecutor(context=self.context)
-        self._executor.add_node(self.node)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
         self._frames = 0
 
     def close(self):
-        self._executor.shutdown()
+        self.executor.shutdown()
         self.node.destroy_node()
         self.context.shutdown()
 
@@ -48,13 +48,13 @@ class Peer:
             if every is not None and now >= next_time:
                 next_time = now + every
                 do()
-            self._executor.spin_once(timeout_sec=0.01)
+            self.executor.spin_once(timeout_sec=0.01)
         return value
 
     def spin_for(self, seconds):
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            self._executor.spin_once(timeout_sec=left)
+            self.executor.spin_once(timeout_sec=left)
 
     @contextmanager
     def listening(self, message_type, topic, qos=10):

@@ -21,6 +21,9 @@ from centernet_ros.structures import Detections2D
 PRESET = ModelPreset("detection2d", "resnet18", STREET_CLASSES, input_size=(192, 640))
 BRIGHT = 160
 SECONDS = float(os.environ.get("STAND_IN_SECONDS", "0"))
+"""What the network takes for an image."""
+LOADING = float(os.environ.get("STAND_IN_LOADING", "0"))
+"""What it takes to load the network; the start of it is printed."""
 
 
 def find_rectangles(image):
@@ -68,5 +71,12 @@ class StandIn(Detector):
         return {"heatmap": torch.logit(values, eps=1e-4), **maps}
 
 
+def open_stand_in(parameters):
+    if LOADING:
+        print("loading", flush=True)
+        time.sleep(LOADING)
+    return StandIn()
+
+
 if __name__ == "__main__":
-    sys.exit(main(open_detector=lambda parameters: StandIn()))
+    sys.exit(main(open_detector=open_stand_in))

@@ -1,0 +1,115 @@
+"""Runs on one machine never share a ROS domain, and leave no process behind."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from centernet_ros.ros import resources
+from centernet_ros.ros.isolation import DOMAINS, isolated_domain
+from centernet_ros.ros.processes import child_process
+from centernet_ros.ros.resources import find_file, package_file
+
+
+def test_domains_are_held_apart_and_given_back():
+    with isolated_domain() as one, isolated_domain() as two:
+        held = {one["ROS_DOMAIN_ID"], two["ROS_DOMAIN_ID"]}
+        assert len(held) == 2
+        assert all(int(domain) in DOMAINS for domain in held)
+        assert one["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+    for _ in range(len(DOMAINS) + 1):
+        with isolated_domain():
+            pass
+
+
+RESERVE = """
+import sys
+from centernet_ros.ros.isolation import isolated_domain
+with isolated_domain() as environment:
+    print(environment["ROS_DOMAIN_ID"], flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_other_processes_get_other_domains_even_after_one_was_killed(tmp_path):
+    def domain_of(child):
+        return child.wait_for_output(r"\d+", 30)[0]
+
+    # `cat` keeps the reader waiting: without it, standard input ends at once.
+    waiting = ["sh", "-c", f"sleep 60 | {sys.executable} -c '{RESERVE}'"]
+    with (
+        isolated_domain() as mine,
+        child_process(waiting, os.environ, tmp_path / "one") as one,
+        child_process(waiting, os.environ, tmp_path / "two") as two,
+    ):
+        domains = {mine["ROS_DOMAIN_ID"], domain_of(one), domain_of(two)}
+        assert len(domains) == 3
+        one.send(signal.SIGKILL)
+
+
+def test_the_profile_is_asked_for_and_readable(monkeypatch):
+    monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
+    with isolated_domain(shared_memory=False) as environment:
+        assert "FASTRTPS_DEFAULT_PROFILES_FILE" not in environment
+    with isolated_domain() as environment:
+        path = environment["FASTRTPS_DEFAULT_PROFILES_FILE"]
+        assert environment["FASTDDS_DEFAULT_PROFILES_FILE"] == path
+    namespace = "{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}"
+    (size,) = ElementTree.parse(path).iter(f"{namespace}segment_size")
+    assert int(size.text) >= 2 * 1920 * 1080 * 3
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(") ")[1][0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_failure_leaves_no_process_behind(tmp_path):
+    # The child and its own child ignore Ctrl-C; the child tells both numbers.
+    command = ["sh", "-c", "trap '' INT; sleep 60 & echo $$ $!; wait"]
+    numbers = []
+
+    def fail():
+        with child_process(command, os.environ, tmp_path / "log", patience=0.2) as child:
+            numbers.extend(child.wait_for_output(r"(\d+) (\d+)\n", 10).groups())
+            raise RuntimeError("a failing test")
+
+    with pytest.raises(RuntimeError, match="a failing test"):
+        fail()
+    assert len(numbers) == 2
+    deadline = time.monotonic() + 10
+    while any(map(is_alive, numbers)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(is_alive, numbers))
+
+
+def test_waiting_for_output_ends_with_the_process(tmp_path):
+    with child_process(["echo", "hello"], os.environ, tmp_path / "log") as child:
+        child.wait_for_output("hello", 10)
+        with pytest.raises(TimeoutError, match=r"ended with 0\):\nhello"):
+            child.wait_for_output("goodbye", 10)
+
+
+def test_files_are_found_as_given_then_in_the_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find_file("config/fastdds.xml") == resources.CHECKOUT / "config" / "fastdds.xml"
+    (tmp_path / "config").mkdir()
+    own = tmp_path / "config" / "fastdds.xml"
+    own.touch()
+    assert find_file("config/fastdds.xml") == own
+    assert find_file(str(own)) == own
+    assert package_file("config/fastdds.xml") != own
+
+
+def test_a_missing_file_tells_where_it_was_looked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError) as error:
+        find_file("weights/none.safetensors")
+    assert str(tmp_path / "weights/none.safetensors") in str(error.value)
+    assert str(resources.CHECKOUT / "weights/none.safetensors") in str(error.value)

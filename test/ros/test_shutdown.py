@@ -1,0 +1,84 @@
+"""A signal at any moment ends the node's process with status 0 and no traceback."""
+
+import signal
+import time
+
+from sensor_msgs.msg import Image
+from vision_msgs.msg import Detection2DArray
+
+from centernet_ros.msg import Timing
+
+READY = "detection2d with resnet18"
+
+
+def end_of(child):
+    status = child.process.wait(30)
+    assert "Traceback" not in child.output
+    assert "Error" not in child.output
+    return status
+
+
+def test_interrupt_during_the_imports(start_node):
+    with start_node(script=["-m", "centernet_ros.ros"]) as child:
+        # The first message of the process comes after them.
+        time.sleep(1.0)
+        child.send(signal.SIGINT)
+        assert end_of(child) == 0
+
+
+def test_signals_while_loading_and_in_quick_succession(start_node):
+    # All at once, as each process takes seconds to start.
+    with (
+        start_node(variables={"STAND_IN_LOADING": "0.5"}) as interrupted,
+        start_node(variables={"STAND_IN_LOADING": "0.5"}) as terminated,
+        start_node() as hurried,
+    ):
+        interrupted.wait_for_output("loading", 60)
+        interrupted.send(signal.SIGINT)
+        terminated.wait_for_output("loading", 60)
+        terminated.send(signal.SIGTERM)
+        hurried.wait_for_output(READY, 60)
+        # A terminal and `ros2 launch` both pass Ctrl-C on.
+        for _ in range(3):
+            hurried.send(signal.SIGINT)
+            time.sleep(0.005)
+        assert end_of(interrupted) == 0
+        assert end_of(terminated) == 0
+        assert end_of(hurried) == 0
+
+
+def test_newest_image_wins_and_an_interrupt_ends_the_one_in_work(
+    start_node, peer, picture, image_message
+):
+    image = image_message(picture((96, 320), ((100, 30, 180, 60), (0, 255, 0))))
+    with (
+        start_node(variables={"STAND_IN_SECONDS": "0.3"}) as child,
+        peer.publishing(Image, "image") as camera,
+        peer.listening(Detection2DArray, "centernet/detections_2d") as detections,
+        peer.listening(Timing, "centernet/timing") as timings,
+    ):
+        peer.exchange(camera, image, detections)
+        peer.exchange(camera, image, timings)
+        detections.clear()
+        timings.clear()
+        sent = []
+        for _ in range(100):  # ten times the node's speed
+            sent.append(peer.next_header(image).frame_id)
+            camera.publish(image)
+            peer.spin_for(0.03)
+        peer.spin_until(lambda: timings and timings[-1].header.frame_id == sent[-1])
+        answered = [answer.header.frame_id for answer in detections]
+        assert answered[-1] == sent[-1], "the last image is always worked on"
+        frames = [sent.index(frame) for frame in answered if frame in sent]
+        assert frames == sorted(set(frames)), "each at most once, in order"
+        assert 3 <= len(frames) <= 25
+        assert timings[-1].frames_dropped >= 50
+        # An image waits for the one before it at most, and never behind others.
+        assert max(timing.queued for timing in timings) < 0.9
+
+        peer.exchange(camera, image, detections)
+        peer.next_header(image)
+        camera.publish(image)
+        peer.spin_for(0.15)
+        child.send(signal.SIGINT)
+        assert end_of(child) == 0

@@ -1,0 +1,53 @@
+"""2D boxes to `vision_msgs`."""
+
+import pytest
+import torch
+
+pytest.importorskip("vision_msgs", reason="ROS is not set up")
+
+from std_msgs.msg import Header
+
+from centernet_ros.structures import Detections2D
+from centernet_ros.tasks.detection2d.messages import OUTPUTS, to_messages
+
+
+def header():
+    header = Header(frame_id="front_camera_optical")
+    header.stamp.sec, header.stamp.nanosec = 12, 345
+    return header
+
+
+def test_boxes_scores_and_names():
+    detections = Detections2D(
+        torch.tensor([[10.25, 20.5, 30.75, 60.5], [-4.0, 0.0, 8.0, 6.0]]),
+        torch.tensor([0.75, 0.5]),
+        torch.tensor([1, 0]),
+    )
+    array = to_messages(detections, ("person", "car"), header())
+    assert array.header == header()
+    first, second = array.detections
+    for detection in (first, second):
+        assert detection.header == header()
+        assert detection.id == ""
+        assert len(detection.results) == 1
+    centre = first.bbox.center
+    assert (centre.position.x, centre.position.y, centre.theta) == (20.5, 40.5, 0.0)
+    assert (first.bbox.size_x, first.bbox.size_y) == (20.5, 40.0)
+    assert first.results[0].hypothesis.class_id == "car"
+    assert first.results[0].hypothesis.score == 0.75
+    assert first.results[0].pose.pose.position.x == 0
+    assert second.results[0].hypothesis.class_id == "person"
+    # What stands out of the image is not cut off: a tracker wants the whole object.
+    assert second.bbox.center.position.x - second.bbox.size_x / 2 == -4
+
+
+def test_nothing_gives_an_array_with_a_header():
+    array = to_messages(Detections2D.empty(), ("car",), header())
+    assert array.header == header()
+    assert array.detections == []
+
+
+def test_the_topic():
+    (output,) = OUTPUTS
+    assert output.topic == "~/detections_2d"
+    assert output.to_message is to_messages
