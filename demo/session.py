@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,9 @@ POLL = 0.05
 
 MIN_SCORE = 0.05
 """The node publishes unlikely boxes too: average precision is made of them."""
+
+
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
 
 
 class DemoError(RuntimeError):
@@ -72,8 +76,14 @@ class Session:
         return self
 
     def __exit__(self, *details: object) -> None:
-        self._live.close()
-        self._stack.close()
+        # A second Ctrl-C must not cut off what the first one began: at most 10 s a process.
+        kept = [(number, signal.signal(number, signal.SIG_IGN)) for number in INTERRUPTIONS]
+        try:
+            self._live.close()
+            self._stack.close()
+        finally:
+            for number, handler in kept:
+                signal.signal(number, handler)
 
     def start(self, name: str, command: Sequence[str]) -> None:
         """Start a process of this name with the Python of this one; its output goes to a log."""

@@ -131,6 +131,8 @@ def test_an_interruption_ends_all_processes(random_weights, tmp_path):
         time.sleep(0.05)
     assert len(survivors(marker)) == 4
     process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)  # by an impatient user
     status, _, err = finished(process)
     assert status == 130
     assert err == "demo: interrupted\n"
