@@ -96,6 +96,20 @@ class Detections3D(Detections2D):
     yaws: Tensor = _rows()
     alphas: Tensor = _rows()
 
+    def corners(self) -> Tensor:
+        """Corners (N, 8, 3) of the boxes in metres in the camera's optical frame, float64.
+
+        The first four are the bottom face: front left, front right, rear right, rear left, as seen
+        from inside the object looking along its length; the last four lie above them.
+        """
+        height, width, length = self.dimensions.double().unsqueeze(-1).unbind(dim=1)
+        along = length / 2 * length.new_tensor([1, 1, -1, -1, 1, 1, -1, -1])
+        aside = width / 2 * width.new_tensor([1, -1, -1, 1, 1, -1, -1, 1])
+        down = height * height.new_tensor([0, 0, 0, 0, -1, -1, -1, -1])
+        cos, sin = self.yaws.double().cos().unsqueeze(-1), self.yaws.double().sin().unsqueeze(-1)
+        turned = torch.stack([along * cos + aside * sin, down, aside * cos - along * sin], dim=-1)
+        return turned + self.locations.double().unsqueeze(1)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Poses(Detections2D):
@@ -146,8 +160,7 @@ class CameraIntrinsics:
     def unproject(self, pixels: Tensor, depths: Tensor) -> Tensor:
         """Pixels (..., 2) at depths (...) in metres to points (..., 3) of the optical frame.
 
-        The depth is the homogeneous coordinate of the pixel, as KITTI's ground truth and the
-        authors take it: z = depth - P[2, 3].
+        The depth is the homogeneous coordinate of the pixel: z = depth - P[2, 3].
         """
         projection = self.projection.to(pixels.device)
         z = depths.double() - projection[2, 3]
