@@ -11,8 +11,14 @@ TASKS = {"detection2d": Detection2D}
 TASK_ALIASES = {"ctdet": "detection2d"}
 
 
-def build_task(name: str, num_classes: int) -> Task[Any]:
+def build_task(name: str, num_classes: int, *, compat: bool = False, **options: Any) -> Task[Any]:
     """A task by its name or its alias in the authors' code.
+
+    Args:
+        name: name of the task.
+        num_classes: channels of the heat map.
+        compat: follow the authors' code also where it is wrong; each task says what that changes.
+        options: further options of the task's constructor.
 
     Raises:
         ValueError: There is no such task; the message lists the known ones.
@@ -20,4 +26,4 @@ def build_task(name: str, num_classes: int) -> Task[Any]:
     name = TASK_ALIASES.get(name, name)
     if name not in TASKS:
         raise ValueError(f"unknown task {name!r}; known: {', '.join(TASKS)}")
-    return TASKS[name](num_classes)
+    return TASKS[name](num_classes, compat=compat, **options)

@@ -18,7 +18,7 @@ HEATMAP_BIAS = -2.19
 """Initial bias of heat map heads: sigmoid(-2.19) = 0.1, training starts from 'hardly anything'."""
 
 Maps = Mapping[str, Tensor]
-"""Head name to a map (B, channels, H, W)."""
+"""Head name to a map (B, channels, H, W): raw, as the network gives it, or its values."""
 
 Result = TypeVar("Result", bound=Detections2D)
 
@@ -26,6 +26,11 @@ Result = TypeVar("Result", bound=Detections2D)
 def identity(value: Tensor) -> Tensor:
     """The activation of heads whose raw map is their value."""
     return value
+
+
+def mirror(values: Tensor) -> Tensor:
+    """Exchange left and right of a (B, C, H, W) map."""
+    return values.flip(-1)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Head:
         loss_weight: factor of its loss in the sum.
         activation: raw map to value; applied by `Task.activate` and nowhere else.
         initial_bias: bias of its last convolution before training; None for a regression head.
+        unmirror: turns the values that a mirrored image gave into values of the image itself, so
+            that both can be averaged; None where the mirrored image's values are left out.
     """
 
     name: str
@@ -45,6 +52,7 @@ class Head:
     loss_weight: float = 1.0
     activation: Callable[[Tensor], Tensor] = identity
     initial_bias: float | None = None
+    unmirror: Callable[[Tensor], Tensor] | None = None
 
 
 class Task(ABC, Generic[Result]):
@@ -76,14 +84,48 @@ class Task(ABC, Generic[Result]):
         """One unweighted scalar per head, of raw maps and a batch of `encode`'s targets."""
 
     @abstractmethod
-    def decode(
-        self, maps: Maps, views: Sequence[View], max_detections: int = MAX_DETECTIONS
+    def read(
+        self, values: Maps, views: Sequence[View], max_detections: int = MAX_DETECTIONS
     ) -> list[Result]:
-        """Read the results of each image off a batch of raw maps, best score first, on the CPU."""
+        """Read the results of each image off a batch of values, best score first, on the CPU."""
+
+    def decode(
+        self,
+        maps: Maps,
+        views: Sequence[View],
+        max_detections: int = MAX_DETECTIONS,
+        *,
+        mirrored: Maps | None = None,
+    ) -> list[Result]:
+        """Results of each image from a batch of raw maps, best score first, on the CPU.
+
+        Args:
+            maps: what the network answered to the images.
+            views: how each image lies on the input.
+            max_detections: results per image at most.
+            mirrored: what it answered to the same inputs with left and right exchanged; the two
+                answers are merged before anything is read.
+        """
+        values = self.activate(maps)
+        if mirrored is not None:
+            values = self.merge_mirrored(values, self.activate(mirrored))
+        return self.read(values, views, max_detections)
 
     def activate(self, maps: Maps) -> dict[str, Tensor]:
         """Raw maps to values; the raw maps stay as they are."""
         return {head.name: head.activation(maps[head.name]) for head in self.heads}
+
+    def merge_mirrored(self, values: Maps, mirrored: Maps) -> dict[str, Tensor]:
+        """Average the values of images with those of the mirrored images, as each head says.
+
+        NOTE: Values and not raw maps are averaged, and offsets are the image's own, as in the
+        authors' flip test; the paper (section 6.1) averages all outputs.
+        """
+        merged = dict(values)
+        for head in self.heads:
+            if head.unmirror is not None:
+                merged[head.name] = (values[head.name] + head.unmirror(mirrored[head.name])) / 2
+        return merged
 
     def total_loss(
         self, stacks: Sequence[Maps], targets: Mapping[str, Tensor]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from centernet_ros.structures import Detections2D, View
 
 MIN_OVERLAP = 0.7
 """IoU that a box keeps when its centre moves by the Gaussian's radius (CornerNet)."""
@@ -43,6 +46,73 @@ def draw_gaussian(heatmap: Tensor, column: int, row: int, radius: int) -> None:
     gaussian = torch.exp(-(x * x + y * y) / (2 * sigma * sigma)).to(heatmap.dtype)
     region = heatmap[row - top : row + bottom, column - left : column + right]
     torch.maximum(region, gaussian, out=region)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """An object on the grid.
+
+    Attributes:
+        row: its row among the objects of the image.
+        label: its class.
+        size: (2,) width, height of its box in cells.
+        centre: (2,) x, y of its box's centre in cells, sub-cell.
+        radius: radius of its Gaussian in cells.
+    """
+
+    row: int
+    label: int
+    size: Tensor
+    centre: Tensor
+    radius: int
+
+    @property
+    def cell(self) -> tuple[int, int]:
+        """Column, row of the cell that holds the centre."""
+        return int(self.centre[0]), int(self.centre[1])
+
+
+def place(
+    objects: Detections2D, view: View, grid: tuple[int, int], *, whole_cells: bool = True
+) -> Iterator[Placed]:
+    """Objects whose box has an area on the grid, in order.
+
+    Args:
+        objects: boxes in pixels of the original image.
+        view: how that image lies on the grid.
+        grid: height, width of the grid in cells.
+        whole_cells: round sizes up for the Gaussian's radius, as the authors do but in 3D.
+    """
+    height, width = grid
+    # The authors clip to the centres of the outermost cells.
+    limit = torch.tensor([width - 1, height - 1] * 2, dtype=torch.float64)
+    boxes = view.boxes_to_grid(objects.boxes).clamp(min=0).minimum(limit).float()
+    for row, (box, label) in enumerate(zip(boxes, objects.labels.tolist(), strict=True)):
+        size = box[2:] - box[:2]
+        if bool((size > 0).all()):
+            columns, rows = size.tolist()
+            if whole_cells:
+                columns, rows = math.ceil(columns), math.ceil(rows)
+            yield Placed(row, label, size, (box[:2] + box[2:]) / 2, gaussian_radius(rows, columns))
+
+
+def draw_ignored(
+    heatmap: Tensor,
+    ignored: Detections2D,
+    view: View,
+    *,
+    whole_cells: bool = True,
+) -> None:
+    """Mark regions of a (C, H, W) map, in place, that are neither object nor background.
+
+    Draw them before the objects, so that none of them hides an object. Label -1 is every class.
+    """
+    grid = (heatmap.shape[1], heatmap.shape[2])
+    for region in place(ignored, view, grid, whole_cells=whole_cells):
+        column, row = region.cell
+        for channel in range(len(heatmap)) if region.label < 0 else (region.label,):
+            draw_gaussian(heatmap[channel], column, row, region.radius)
+            heatmap[channel, row, column] = IGNORED_PEAK
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +156,13 @@ def gather(values: Tensor, indices: Tensor) -> Tensor:
     return values.flatten(2).gather(2, index).transpose(1, 2)
 
 
+def read_boxes(values: Mapping[str, Tensor], peaks: Peaks) -> Tensor:
+    """Boxes (B, K, 4) in cells at the peaks, from the values of `size` and `offset` (eq. 5)."""
+    centres = peaks.points + gather(values["offset"], peaks.indices)
+    half = gather(values["size"], peaks.indices) / 2
+    return torch.cat([centres - half, centres + half], dim=-1)
+
+
 def clamped_sigmoid(logits: Tensor) -> Tensor:
     """Probabilities that stay away from 0 and 1, so that their logarithms stay finite."""
     return logits.sigmoid().clamp(1e-4, 1 - 1e-4)
@@ -112,7 +189,18 @@ def masked_l1(values: Tensor, target: Tensor, indices: Tensor, mask: Tensor) -> 
         values: (B, C, H, W) map.
         target: (B, K, C) value of each object slot.
         indices: (B, K) cell of each slot.
-        mask: (B, K) whether the slot holds an object.
+        mask: (B, K) whether the slot holds an object, or (B, K, C) which of its coordinates count.
     """
-    error = (gather(values, indices) - target).abs() * mask.unsqueeze(-1)
-    return error.sum() / (mask.sum() * target.shape[-1] + 1e-4)
+    if mask.dim() == 2:
+        mask = mask.unsqueeze(-1).expand_as(target)
+    error = (gather(values, indices) - target).abs() * mask
+    return error.sum() / (mask.sum() + 1e-4)
+
+
+def mean_l1(values: Tensor, target: Tensor, indices: Tensor, mask: Tensor) -> Tensor:
+    """Mean absolute error over all slots of a batch, where empty slots count as zero.
+
+    NOTE: So an object weighs the less the more slots are empty; the published 3D weights were
+    trained with it. Arguments as those of `masked_l1`, with a (B, K) mask.
+    """
+    return ((gather(values, indices) - target).abs() * mask.unsqueeze(-1)).mean()
