@@ -89,8 +89,8 @@ def _convert(message: ImageMessage) -> Image:
         return np.asarray(pixels, dtype=np.uint8)
     if encoding in OPENCV_CODES:
         return np.asarray(cv2.cvtColor(pixels, OPENCV_CODES[encoding]), dtype=np.uint8)
-    if message.step != pixels[0].nbytes or message.encoding != encoding:
-        # The cv_bridge of PyPI does not know the padding of rows.
+    if message.step != pixels[0].nbytes or message.encoding != encoding or message.is_bigendian:
+        # The cv_bridge of PyPI does not know the padding of rows, and fails on big-endian bytes.
         message = _packed(pixels, encoding)
     return np.asarray(_bridge.imgmsg_to_cv2(message, "bgr8"), dtype=np.uint8)
 

@@ -106,6 +106,13 @@ def test_big_endian_values(encoding, image_message):
     np.testing.assert_array_equal(to_bgr(message), flat(GREY))
 
 
+@pytest.mark.parametrize("encoding", ["bgr8", "rgb8", "bayer_rggb8", "yuv422"])
+def test_the_order_of_bytes_does_not_matter_to_bytes(encoding, image_message):
+    message = image_message(ENCODERS[encoding](flat(GREY)), encoding)
+    message.is_bigendian = 1
+    assert np.abs(to_bgr(message).astype(int) - GREY).max() <= 1
+
+
 @pytest.mark.parametrize("padding", [0, 5])
 def test_bgr8_is_not_copied(padding, image_message):
     message = image_message(flat(RED), padding=padding)

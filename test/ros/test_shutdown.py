@@ -1,8 +1,11 @@
 """A signal at any moment ends the node's process with status 0 and no traceback."""
 
+import re
 import signal
 import time
+from pathlib import Path
 
+import pytest
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
@@ -18,12 +21,26 @@ def end_of(child):
     return status
 
 
-def test_interrupt_during_the_imports(start_node):
+@pytest.fixture(scope="module", autouse=True)
+def slow_node(start_node):
+    """A node with a slow network that starts while the first tests run."""
+    with start_node("-r", "__ns:=/slow", variables={"STAND_IN_SECONDS": "0.3"}) as child:
+        yield child
+
+
+def catches(child, number):
+    """Whether the process has a handler of its own for a signal."""
+    status = Path(f"/proc/{child.process.pid}/status").read_text()
+    caught = int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16)
+    return bool(caught >> (number - 1) & 1)
+
+
+def test_interrupt_during_the_imports(start_node, peer):
     with start_node(script=["-m", "centernet_ros.ros"]) as child:
-        # The first message of the process comes after them.
-        time.sleep(1.0)
+        peer.spin_until(lambda: catches(child, signal.SIGTERM))
         child.send(signal.SIGINT)
         assert end_of(child) == 0
+        assert child.output == ""
 
 
 def test_signals_while_loading_and_in_quick_succession(start_node):
@@ -48,14 +65,13 @@ def test_signals_while_loading_and_in_quick_succession(start_node):
 
 
 def test_newest_image_wins_and_an_interrupt_ends_the_one_in_work(
-    start_node, peer, picture, image_message
+    slow_node, peer, picture, image_message
 ):
     image = image_message(picture((96, 320), ((100, 30, 180, 60), (0, 255, 0))))
     with (
-        start_node(variables={"STAND_IN_SECONDS": "0.3"}) as child,
-        peer.publishing(Image, "image") as camera,
-        peer.listening(Detection2DArray, "centernet/detections_2d") as detections,
-        peer.listening(Timing, "centernet/timing") as timings,
+        peer.publishing(Image, "/slow/image") as camera,
+        peer.listening(Detection2DArray, "/slow/centernet/detections_2d") as detections,
+        peer.listening(Timing, "/slow/centernet/timing") as timings,
     ):
         peer.exchange(camera, image, detections)
         peer.exchange(camera, image, timings)
@@ -80,5 +96,5 @@ def test_newest_image_wins_and_an_interrupt_ends_the_one_in_work(
         peer.next_header(image)
         camera.publish(image)
         peer.spin_for(0.15)
-        child.send(signal.SIGINT)
-        assert end_of(child) == 0
+        slow_node.send(signal.SIGINT)
+        assert end_of(slow_node) == 0

@@ -26,6 +26,31 @@ def weights(tmp_path_factory):
     return path
 
 
+PARAMETER_FILE = """
+/**:
+  ros__parameters:
+    score_treshold: 0.5
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def failing(start_node, tmp_path_factory):
+    """Processes that cannot start; all at once and early, as each takes seconds."""
+    folder = tmp_path_factory.mktemp("start")
+    (folder / "wrong_key.yaml").write_text(PARAMETER_FILE)
+    (folder / "broken.yaml").write_text("/**:\n  ros__parameters: [")
+    cases = {
+        "missing": ("-p", "weights:=weights/nowhere.safetensors"),
+        "wrong key": ("--params-file", str(folder / "wrong_key.yaml")),
+        "broken file": ("--params-file", str(folder / "broken.yaml")),
+    }
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(start_node(*arguments, script=["-m", "centernet_ros.ros"]))
+            for name, arguments in cases.items()
+        }
+
+
 def test_a_weights_file_to_detections(start_node, peer, weights, image_message):
     image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
     arguments = ["-p", f"weights:={weights}", "-p", "score_threshold:=0.0", "-p", "threads:=1"]
@@ -51,34 +76,6 @@ def test_a_weights_file_to_detections(start_node, peer, weights, image_message):
         assert child.stop() == 0
 
 
-PARAMETER_FILE = """
-/**:
-  ros__parameters:
-    score_treshold: 0.5
-"""
-
-
-@pytest.fixture(scope="module")
-def failed_starts(start_node, tmp_path_factory):
-    """What each process printed that could not start; all at once, as each takes seconds."""
-    folder = tmp_path_factory.mktemp("start")
-    (folder / "wrong_key.yaml").write_text(PARAMETER_FILE)
-    (folder / "broken.yaml").write_text("/**:\n  ros__parameters: [")
-    cases = {
-        "missing": ("-p", "weights:=weights/nowhere.safetensors"),
-        "wrong key": ("--params-file", str(folder / "wrong_key.yaml")),
-        "broken file": ("--params-file", str(folder / "broken.yaml")),
-    }
-    with ExitStack() as stack:
-        children = {
-            name: stack.enter_context(start_node(*arguments, script=["-m", "centernet_ros.ros"]))
-            for name, arguments in cases.items()
-        }
-        return {
-            name: (child.process.wait(90), child.output.strip()) for name, child in children.items()
-        }
-
-
 @pytest.mark.parametrize(
     ("case", "reason"),
     [
@@ -87,9 +84,9 @@ def failed_starts(start_node, tmp_path_factory):
         ("broken file", "broken.yaml"),
     ],
 )
-def test_a_failed_start_is_one_line_and_status_1(failed_starts, case, reason):
-    status, output = failed_starts[case]
-    assert status == 1
+def test_a_failed_start_is_one_line_and_status_1(failing, case, reason):
+    assert failing[case].process.wait(90) == 1
+    output = failing[case].output.strip()
     assert reason in output
     assert "[FATAL]" in output.splitlines()[-1]
     assert "Traceback" not in output
