@@ -137,16 +137,25 @@ def find_peaks(heatmap: Tensor, count: int) -> Peaks:
 
     This replaces non-maximum suppression (paper, section 4). Every cell of a plateau is a peak.
     """
-    channels, height, width = heatmap.shape[1:]
-    is_peak = F.max_pool2d(heatmap, 3, stride=1, padding=1) == heatmap
-    kept = (heatmap * is_peak).flatten(2)
     # First the best of each class, then the best of those, so that ties fall as in the authors'.
-    per_class = min(count, height * width)
-    scores, indices = kept.topk(per_class)
+    scores, indices = channel_peaks(heatmap, count)
+    channels, per_class = scores.shape[1:]
     scores, order = scores.flatten(1).topk(min(count, channels * per_class))
     indices = indices.flatten(1).gather(1, order)
-    points = torch.stack([indices % width, indices // width], dim=-1)
-    return Peaks(scores, order // per_class, indices, points)
+    return Peaks(scores, order // per_class, indices, cell_points(indices, heatmap.shape[-1]))
+
+
+def channel_peaks(heatmap: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Scores and cell indices (B, C, K) of the best `count` peaks of each channel, best first."""
+    is_peak = F.max_pool2d(heatmap, 3, stride=1, padding=1) == heatmap
+    kept = (heatmap * is_peak).flatten(2)
+    scores, indices = kept.topk(min(count, kept.shape[-1]))
+    return scores, indices
+
+
+def cell_points(indices: Tensor, width: int) -> Tensor:
+    """Column, row (..., 2) of cell indices (...) on a grid of this width."""
+    return torch.stack([indices % width, indices // width], dim=-1)
 
 
 def gather(values: Tensor, indices: Tensor) -> Tensor:

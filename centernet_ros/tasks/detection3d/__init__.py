@@ -1,0 +1,203 @@
+"""3D boxes: depth, size in metres and observation angle read at the centre of the 2D box."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+
+import torch
+from torch import Tensor
+
+from centernet_ros.structures import Detections2D, Detections3D, View
+from centernet_ros.tasks.base import HEATMAP_BIAS, MAX_DETECTIONS, Head, Maps, Task, mirror
+from centernet_ros.tasks.detection3d.angle import (
+    decode_alpha,
+    encode_alpha,
+    mirror_alpha,
+    orientation_loss,
+    unmirror_orientation,
+    wrap,
+)
+from centernet_ros.tasks.detection3d.geometry import alpha_to_yaw, locate
+from centernet_ros.tasks.heatmap import (
+    draw_gaussian,
+    draw_ignored,
+    find_peaks,
+    focal_loss,
+    gather,
+    mean_l1,
+    place,
+    read_boxes,
+)
+
+MAX_OBJECTS = 50
+"""Object slots of a training image, KITTI's; further objects are dropped."""
+
+
+def metric_depth(raw: Tensor) -> Tensor:
+    """Raw map to metres (paper, section 4.1, with the authors' guard against division by zero)."""
+    return 1 / (raw.sigmoid() + 1e-6) - 1
+
+
+class Detection3D(Task[Detections3D]):
+    """The authors' `ddd`."""
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        compat: bool = False,
+        translate_sizes: bool | None = None,
+        depth_is_homogeneous: bool | None = None,
+        wrap_alphas: bool | None = None,
+    ) -> None:
+        """Declare the heads.
+
+        Args:
+            num_classes: channels of the heat map.
+            compat: read results as the authors' code does; the default of the options below, the
+                last of which is its reverse. Heads, targets and losses are the same.
+            translate_sizes: send the size of a 2D box through the whole way from the grid to the
+                image, the shift included. In the authors' code this makes every box 1.2 to 1.9
+                pixels too high at KITTI's image sizes. The published 2D numbers contain it.
+            depth_is_homogeneous: take the depth for z + P[2, 3], though it was trained with z.
+                This makes every location P[2, 3] too near, less than 5 mm for KITTI's cameras.
+            wrap_alphas: bring alphas into [-pi, pi]. The authors' reach to 3/2 pi either way.
+        """
+        self.num_classes = num_classes
+        self.translate_sizes = compat if translate_sizes is None else translate_sizes
+        self.depth_is_homogeneous = compat if depth_is_homogeneous is None else depth_is_homogeneous
+        self.wrap_alphas = not compat if wrap_alphas is None else wrap_alphas
+        self.heads = (
+            Head(
+                "heatmap",
+                num_classes,
+                activation=torch.sigmoid,
+                initial_bias=HEATMAP_BIAS,
+                unmirror=mirror,
+            ),
+            Head("depth", 1, activation=metric_depth, unmirror=mirror),
+            Head("orientation", 8, unmirror=unmirror_orientation),
+            Head("dimensions", 3, unmirror=mirror),
+            Head("size", 2, loss_weight=0.1, unmirror=mirror),
+            Head("offset", 2),
+        )
+
+    def encode(
+        self,
+        truth: Detections3D,
+        view: View,
+        grid: tuple[int, int],
+        ignored: Detections2D | None = None,
+    ) -> dict[str, Tensor]:
+        """Targets of one image, see `Task.encode`.
+
+        A view without a camera leaves depth and dimensions out of the training, as a crop or a
+        change of scale destroys what the image tells about them; the angle survives both.
+
+        Returns:
+            heatmap: (C, H, W).
+            index: (50,) int64 cell of each object.
+            mask: (50,) bool, whether the slot holds an object.
+            metric_mask: (50,) bool, whether it also holds a depth and dimensions.
+            size: (50, 2) width, height in cells.
+            offset: (50, 2) x, y from the cell to the centre, in cells.
+            depth: (50, 1) z in metres.
+            dimensions: (50, 3) height, width, length in metres.
+            orientation: (50, 8) of `encode_alpha`, as the input shows it.
+        """
+        targets = {
+            "heatmap": torch.zeros(self.num_classes, *grid),
+            "index": torch.zeros(MAX_OBJECTS, dtype=torch.int64),
+            "mask": torch.zeros(MAX_OBJECTS, dtype=torch.bool),
+            "metric_mask": torch.zeros(MAX_OBJECTS, dtype=torch.bool),
+            "size": torch.zeros(MAX_OBJECTS, 2),
+            "offset": torch.zeros(MAX_OBJECTS, 2),
+            "depth": torch.zeros(MAX_OBJECTS, 1),
+            "dimensions": torch.zeros(MAX_OBJECTS, 3),
+            "orientation": torch.zeros(MAX_OBJECTS, 8),
+        }
+        if ignored is not None:
+            draw_ignored(targets["heatmap"], ignored, view, whole_cells=False)
+        alphas = mirror_alpha(truth.alphas) if view.mirrored else truth.alphas
+        orientations = encode_alpha(alphas)
+        objects = islice(place(truth, view, grid, whole_cells=False), MAX_OBJECTS)
+        for slot, item in enumerate(objects):
+            column, row = item.cell
+            draw_gaussian(targets["heatmap"][item.label], column, row, item.radius)
+            targets["index"][slot] = row * grid[1] + column
+            targets["mask"][slot] = True
+            targets["metric_mask"][slot] = view.camera is not None
+            targets["size"][slot] = item.size
+            targets["offset"][slot] = item.centre - item.centre.floor()
+            targets["depth"][slot] = truth.locations[item.row, 2]
+            targets["dimensions"][slot] = truth.dimensions[item.row]
+            targets["orientation"][slot] = orientations[item.row]
+        return targets
+
+    def losses(self, maps: Maps, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Focal loss of the heat map, bin loss of the angle, L1 of the others (section 4.1)."""
+        index, mask, metric = targets["index"], targets["mask"], targets["metric_mask"]
+        depth = metric_depth(maps["depth"])
+        return {
+            "heatmap": focal_loss(maps["heatmap"], targets["heatmap"]),
+            "depth": mean_l1(depth, targets["depth"], index, metric),
+            "orientation": orientation_loss(
+                maps["orientation"], targets["orientation"], index, mask
+            ),
+            "dimensions": mean_l1(maps["dimensions"], targets["dimensions"], index, metric),
+            "size": mean_l1(maps["size"], targets["size"], index, mask),
+            "offset": mean_l1(maps["offset"], targets["offset"], index, mask),
+        }
+
+    def read(
+        self, values: Maps, views: Sequence[View], max_detections: int = MAX_DETECTIONS
+    ) -> list[Detections3D]:
+        """Boxes of each image in its own pixels and in metres before its own camera.
+
+        The centre of the 2D box is taken for the place where the 3D box's centre appears.
+
+        Raises:
+            ValueError: A view has no camera.
+        """
+        peaks = find_peaks(values["heatmap"], max_detections)
+        boxes = read_boxes(values, peaks).cpu()
+        depths = gather(values["depth"], peaks.indices).squeeze(-1).cpu()
+        dimensions = gather(values["dimensions"], peaks.indices).float().cpu()
+        alphas = decode_alpha(gather(values["orientation"], peaks.indices).double()).cpu()
+        scores, labels = peaks.scores.float().cpu(), peaks.labels.cpu()
+        results = []
+        for i, view in enumerate(views):
+            places = self._place(boxes[i], depths[i], dimensions[i], alphas[i], view)
+            results.append(
+                Detections3D(scores=scores[i], labels=labels[i], dimensions=dimensions[i], **places)
+            )
+        return results
+
+    def _place(
+        self, boxes: Tensor, depths: Tensor, dimensions: Tensor, alphas: Tensor, view: View
+    ) -> dict[str, Tensor]:
+        """What depends on the view: boxes, locations, yaws and alphas of one image, float32."""
+        if view.camera is None:
+            raise ValueError(
+                "detection3d needs a calibration: this image came without a camera, and a depth "
+                "without intrinsics is no place"
+            )
+        centres = view.to_image((boxes[:, :2] + boxes[:, 2:]) / 2)
+        image_boxes = view.boxes_to_image(boxes)
+        if self.translate_sizes:
+            half = view.to_image(boxes[:, 2:] - boxes[:, :2]) / 2
+            image_boxes = torch.cat([centres - half, centres + half], dim=-1)
+        if view.mirrored:
+            alphas = mirror_alpha(alphas)
+        if self.wrap_alphas:
+            alphas = wrap(alphas)
+        homogeneous = depths.double()
+        if not self.depth_is_homogeneous:
+            homogeneous = homogeneous + view.camera.projection[2, 3]
+        return {
+            "boxes": image_boxes.float(),
+            "locations": locate(view.camera, centres, homogeneous, dimensions[:, 0]).float(),
+            "yaws": alpha_to_yaw(view.camera, alphas, centres[:, 0]).float(),
+            "alphas": alphas.float(),
+        }
