@@ -11,8 +11,8 @@ import gc
 import os
 import platform
 import signal
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from centernet_ros.ros.node import OpenDetector
@@ -47,21 +47,24 @@ def main(args: Sequence[str] | None = None, open_detector: OpenDetector | None =
         rclpy.init(args=args)
         # Now, because an executor cannot be made once a signal has stopped ROS.
         executor = SingleThreadedExecutor()
-        signals.leave_to_ros()
+        signals.interrupt()
         node = CenterNetNode(open_detector) if open_detector else CenterNetNode()
         if node.parameters.autostart and not node.start():
-            return 1 if rclpy.ok() else 0
+            return 0 if signals.came else 1
+        signals.leave_to_ros()
         rclpy.spin(node, executor)
-    except ExternalShutdownException:
+    except (ExternalShutdownException, _Interrupted):
         pass
     except Exception as error:
-        if node is None:  # arguments, parameter files and parameters: the user's to mend
+        if signals.came:
+            pass  # ROS is stopped, and refuses everything wherever the node just was
+        elif node is None:  # arguments, parameter files and parameters: the user's to mend
             get_logger("centernet").fatal(str(error).strip())
             return 1
-        if rclpy.ok():
+        else:
             raise
-        # A signal has stopped ROS, which then refuses everything wherever the node just was.
     finally:
+        signals.leave_to_ros()
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
@@ -69,32 +72,49 @@ def main(args: Sequence[str] | None = None, open_detector: OpenDetector | None =
     return 0
 
 
+class _Interrupted(BaseException):
+    """A signal came while the node was starting."""
+
+
 class _QuietSignals:
     """SIGINT and SIGTERM end the process with status 0 and no traceback, however many come.
 
-    Until ROS is up there is nothing to tidy, and the process ends at once. From then on rclpy's own
-    handler, which calls ours afterwards, stops ROS and thereby `spin`.
+    Until ROS is up there is nothing to tidy, and the process ends at once. While the node starts,
+    loading is broken off. Then rclpy's own handler, which calls ours afterwards, stops ROS and
+    thereby `spin`.
+
+    Attributes:
+        came: whether there was one.
     """
 
     NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
-        self._ros_is_up = False
+        self.came = False
+        self._react: Callable[[], None] = lambda: os._exit(0)
         for number in self.NUMBERS:
             signal.signal(number, self._handle)
 
+    def interrupt(self) -> None:
+        """From now on the first signal raises `_Interrupted` in the main thread."""
+        self._react = self._raise
+
     def leave_to_ros(self) -> None:
-        """ROS is up and has installed its handlers."""
-        self._ros_is_up = True
+        """From now on rclpy reacts alone."""
+        self._react = lambda: None
 
     def ignore(self) -> None:
         """Python's end would restore the deadly default for a second signal, but not for these."""
         for number in self.NUMBERS:
             signal.signal(number, signal.SIG_IGN)
 
-    def _handle(self, number: int, frame: Any) -> None:
-        if not self._ros_is_up:
-            os._exit(0)
+    def _handle(self, number: int, frame: object) -> None:
+        self.came = True
+        self._react()
+
+    def _raise(self) -> None:
+        self.leave_to_ros()
+        raise _Interrupted
 
 
 def _keep_freed_memory() -> None:

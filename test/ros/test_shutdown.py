@@ -46,8 +46,8 @@ def test_interrupt_during_the_imports(start_node, peer):
 def test_signals_while_loading_and_in_quick_succession(start_node):
     # All at once, as each process takes seconds to start.
     with (
-        start_node(variables={"STAND_IN_LOADING": "0.5"}) as interrupted,
-        start_node(variables={"STAND_IN_LOADING": "0.5"}) as terminated,
+        start_node(variables={"STAND_IN_LOADING": "300"}) as interrupted,
+        start_node(variables={"STAND_IN_LOADING": "300"}) as terminated,
         start_node() as hurried,
     ):
         interrupted.wait_for_output("loading", 60)
