@@ -1,0 +1,312 @@
+"""The 3D task: masks, mirrored views, options, and KITTI's real labels."""
+
+import math
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+
+from centernet_ros.kitti import format_results, read_objects, read_projection, to_truth
+from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, View
+from centernet_ros.tasks.detection3d import MAX_OBJECTS, Detection3D, metric_depth
+from centernet_ros.tasks.detection3d.angle import decode_alpha, encode_alpha, mirror_alpha, wrap
+from centernet_ros.tasks.detection3d.geometry import alpha_to_yaw
+
+KITTI = Path(__file__).parents[4] / "shared" / "data" / "kitti" / "training"
+CLASSES = ("pedestrian", "car", "cyclist")
+EYE = torch.eye(2, 3, dtype=torch.float64)
+CAMERA = CameraIntrinsics.pinhole(80, (48, 32), (64, 96))
+VIEW = View((64, 96), (64, 96), EYE, CAMERA)
+MIRRORED = View((64, 96), (64, 96), torch.tensor([[-1.0, 0, 96], [0, 1, 0]]).double(), CAMERA)
+GRID = VIEW.grid_size
+
+
+def car(**changes):
+    values = {
+        "boxes": torch.tensor([[10.0, 12, 43, 33]]),
+        "scores": torch.ones(1),
+        "labels": torch.tensor([1]),
+        "dimensions": torch.tensor([[1.5, 1.7, 4.2]]),
+        "locations": torch.tensor([[-2.0, 1.5, 12]]),
+        "yaws": torch.tensor([0.4]),
+        "alphas": torch.tensor([0.6]),
+    }
+    return Detections3D(**(values | changes))
+
+
+# --- angles
+
+
+def test_angle_comes_back_from_eight_numbers():
+    angles = torch.linspace(-math.pi, math.pi, 721, dtype=torch.float64)
+    encoded = encode_alpha(angles)
+    turned = wrap(decode_alpha(encoded) - angles)
+    assert turned.abs().max() < 1e-9
+    # Every angle lies in one bin or in both.
+    inside = encoded[:, 1] + encoded[:, 5]
+    assert set(inside.tolist()) == {1.0, 2.0}
+
+
+def test_wrap_keeps_what_lies_inside():
+    angles = torch.tensor([-math.pi, -1.0, 0, 3.0, math.pi, 3.5, -4.0, 7.0], dtype=torch.float64)
+    wrapped = wrap(angles)
+    assert wrapped[:5].tolist() == angles[:5].tolist()
+    assert wrapped[5:].tolist() == pytest.approx(
+        [3.5 - 2 * math.pi, 2 * math.pi - 4, 7 - 2 * math.pi]
+    )
+
+
+@pytest.mark.parametrize(
+    ("alpha", "mirrored"), [(0, math.pi), (1.2, math.pi - 1.2), (-1, -2.14159)]
+)
+def test_mirrored_angles(alpha, mirrored):
+    """A car that looks to the right looks to the left; one that drives away still does."""
+    found = mirror_alpha(torch.tensor([alpha], dtype=torch.float64))
+    assert found.item() == pytest.approx(mirrored, abs=1e-5)
+
+
+# --- corners
+
+
+def test_corners_by_hand():
+    boxes = car(yaws=torch.zeros(1), locations=torch.tensor([[1.0, 2, 10]]))
+    corners = boxes.corners()
+    assert corners.shape == (1, 8, 3)
+    # With yaw 0 the front is at larger x, and left of it lies away from the camera.
+    expected = [[3.1, 2, 10.85], [3.1, 2, 9.15], [-1.1, 2, 9.15], [-1.1, 2, 10.85]]
+    expected += [[x, 0.5, z] for x, _, z in expected]
+    torch.testing.assert_close(
+        corners[0], torch.tensor(expected, dtype=torch.float64), rtol=0, atol=1e-6
+    )
+
+
+def test_a_quarter_turn_faces_the_camera():
+    """KITTI's rotation_y is positive to the right: pi/2 looks along -z, at the camera."""
+    boxes = car(yaws=torch.tensor([math.pi / 2]), locations=torch.tensor([[0.0, 1, 10]]))
+    front = boxes.corners()[0, :2].mean(0)
+    assert front.tolist() == pytest.approx([0, 1, 10 - 2.1], abs=1e-6)
+
+
+def test_no_box_has_no_corners():
+    assert Detections3D.empty().corners().shape == (0, 8, 3)
+
+
+# --- encode
+
+
+def test_targets_of_one_car_by_hand():
+    targets = Detection3D(3).encode(car(), VIEW, GRID)
+    assert targets["mask"].tolist() == [True] + [False] * (MAX_OBJECTS - 1)
+    assert torch.equal(targets["metric_mask"], targets["mask"])
+    assert targets["index"][0] == 5 * 24 + 6
+    assert targets["size"][0].tolist() == [8.25, 5.25]
+    assert targets["offset"][0].tolist() == [0.625, 0.625]
+    assert targets["depth"][0].tolist() == [12]
+    assert targets["dimensions"][0].tolist() == pytest.approx([1.5, 1.7, 4.2])
+    assert targets["heatmap"][1, 5, 6] == 1
+    # 0.6 radians lie beyond the reach of the first bin, 30 degrees.
+    residual = 0.6 - math.pi / 2
+    expected = [0, 0, 0, 1, 0, 1, math.sin(residual), math.cos(residual)]
+    assert targets["orientation"][0].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_without_camera_only_the_metres_are_left_out():
+    task = Detection3D(3)
+    with_camera = task.encode(car(), VIEW, GRID)
+    without = task.encode(car(), View((64, 96), (64, 96), EYE), GRID)
+    assert not without.pop("metric_mask").any()
+    assert with_camera.pop("metric_mask").sum() == 1
+    assert all(torch.equal(without[name], value) for name, value in with_camera.items())
+
+
+def test_without_camera_metres_get_no_gradient():
+    task = Detection3D(3)
+    targets = task.encode(car(), View((64, 96), (64, 96), EYE), GRID)
+    targets = {name: value.unsqueeze(0) for name, value in targets.items()}
+    maps = {h.name: torch.ones(1, h.channels, *GRID, requires_grad=True) for h in task.heads}
+    task.total_loss([maps], targets)[0].backward()
+    silent = {name for name, value in maps.items() if not value.grad.any()}
+    assert silent == {"depth", "dimensions"}
+
+
+def test_mirrored_view_shows_the_mirrored_angle():
+    targets = Detection3D(3).encode(car(), MIRRORED, GRID)
+    assert decode_alpha(targets["orientation"][0]).item() == pytest.approx(math.pi - 0.6, abs=1e-5)
+    assert targets["depth"][0].tolist() == [12]
+
+
+def test_ignored_regions_never_hide_an_object():
+    task = Detection3D(3)
+    regions = Detections2D(
+        torch.tensor([[10.0, 12, 43, 33], [50, 20, 90, 60]]), torch.ones(2), torch.tensor([1, -1])
+    )
+    targets = task.encode(car(), VIEW, GRID, ignored=regions)
+    assert (targets["heatmap"] == 1).nonzero().tolist() == [[1, 5, 6]]
+    assert targets["heatmap"][:, 10, 17].tolist() == pytest.approx([0.9999] * 3)
+    assert targets["mask"].sum() == 1
+
+
+def test_objects_beyond_the_slots_are_dropped():
+    view = View((256, 512), (256, 512), EYE, CAMERA)
+    truth = Detections3D.concatenate(
+        [
+            car(boxes=torch.tensor([[8.0 * i, 8.0 * j, 8 * i + 7, 8 * j + 7]]))
+            for j in range(6)
+            for i in range(10)
+        ]
+    )
+    assert Detection3D(3).encode(truth, view, view.grid_size)["mask"].sum() == MAX_OBJECTS == 50
+
+
+# --- read
+
+
+def test_without_calibration_there_is_no_3d():
+    task = Detection3D(3)
+    maps = {head.name: torch.zeros(1, head.channels, *GRID) for head in task.heads}
+    with pytest.raises(ValueError, match="detection3d needs a calibration"):
+        task.decode(maps, [View((64, 96), (64, 96), EYE)])
+
+
+def test_depth_is_positive_and_grows_as_the_logit_falls():
+    depth = metric_depth(torch.tensor([-20.0, -3, 0, 3, 20]))
+    assert depth[2].item() == pytest.approx(1, rel=1e-5)
+    assert (depth[:-1] > depth[1:]).all()
+    assert depth[0] < 1e6
+
+
+def test_each_image_is_placed_by_its_own_camera(ideal_maps):
+    task = Detection3D(3)
+    near, far = CAMERA, CameraIntrinsics.pinhole(160, (40, 30), (64, 96))
+    targets = task.encode(car(), VIEW, GRID)
+    maps = {name: torch.cat([v, v]) for name, v in ideal_maps(task, targets, GRID).items()}
+    views = [VIEW, View((64, 96), (64, 96), EYE, far)]
+    first, second = (result[:1] for result in task.decode(maps, views))
+    middle = torch.tensor([[26.5, 22.5]], dtype=torch.float64)
+    for result, camera in ((first, near), (second, far)):
+        centre = result.locations.double() - torch.tensor([0, 0.75, 0])
+        torch.testing.assert_close(camera.project(centre), middle, rtol=0, atol=1e-4)
+        yaw = alpha_to_yaw(camera, result.alphas, middle[:, 0])
+        assert result.yaws.item() == pytest.approx(yaw.item(), abs=1e-6)
+    assert first.locations[0, 2] == second.locations[0, 2]
+    assert first.locations[0, 0] != second.locations[0, 0]
+
+
+def shifted_camera(p23):
+    projection = CAMERA.projection.clone()
+    projection[2, 3] = p23
+    return CameraIntrinsics(projection, (64, 96))
+
+
+def test_compat_shifts_box_heights_and_depths_and_keeps_long_angles(ideal_maps):
+    """What the options change, one by one."""
+    affine = torch.tensor([[1.0, 0, 0], [0, 1, 6]], dtype=torch.float64)
+    view = View((64, 96), (64, 96), affine, shifted_camera(0.5))
+    truth = car(alphas=torch.tensor([-3.0]))
+    own, theirs = Detection3D(3), Detection3D(3, compat=True)
+    maps = ideal_maps(own, own.encode(truth, view, GRID), GRID)
+    mine, compat = (task.decode(maps, [view])[0][:1] for task in (own, theirs))
+    assert mine.boxes[0].tolist() == pytest.approx([10, 12, 43, 33], abs=1e-3)
+    # The shift of 6 pixels is taken off the height.
+    assert compat.boxes[0].tolist() == pytest.approx([10, 15, 43, 30], abs=1e-3)
+    assert mine.locations[0, 2].item() == pytest.approx(12, abs=1e-4)
+    assert compat.locations[0, 2].item() == pytest.approx(11.5, abs=1e-4)
+    assert mine.alphas.item() == pytest.approx(-3, abs=1e-5)
+    assert compat.alphas.item() == pytest.approx(2 * math.pi - 3, abs=1e-5)
+    assert mine.yaws.item() == pytest.approx(compat.yaws.item(), abs=1e-5)
+
+    named = Detection3D(
+        3, compat=True, translate_sizes=False, depth_is_homogeneous=False, wrap_alphas=True
+    ).decode(maps, [view])[0][:1]
+    for name in ("boxes", "locations", "alphas", "yaws"):
+        assert torch.equal(getattr(named, name), getattr(mine, name)), name
+
+
+# --- KITTI's labels
+
+
+def real_labels():
+    """Truth, camera and objects of every labelled picture of the folder."""
+    for path in sorted((KITTI / "label_2").glob("*.txt")):
+        picture = cv2.imread(str(KITTI / "image_2" / f"{path.stem}.png"))
+        projection = read_projection((KITTI / "calib" / path.name).read_text())
+        truth, ignored = to_truth(read_objects(path.read_text()), CLASSES)
+        yield truth, ignored, CameraIntrinsics(projection, picture.shape[:2])
+
+
+@pytest.fixture(scope="module")
+def labels():
+    if not KITTI.is_dir():
+        pytest.skip(f"KITTI's pictures and labels are not in {KITTI}")
+    return list(real_labels())
+
+
+def test_real_boxes_enclose_the_projected_corners(labels):
+    """Labelled 2D boxes and projected 3D boxes agree, where the picture shows the whole object."""
+    overlaps = []
+    for truth, _, camera in labels:
+        height, width = camera.image_size
+        low, high = (f(camera.project(truth.corners()), dim=1) for f in (torch.amin, torch.amax))
+        projected = torch.cat([low, high], dim=1)
+        x1, y1, x2, y2 = truth.boxes.unbind(1)
+        whole = (x1 > 2) & (y1 > 2) & (x2 < width - 3) & (y2 < height - 3)
+        boxes, projected = truth.boxes[whole].double(), projected[whole]
+        inner = torch.minimum(boxes, projected)[:, 2:] - torch.maximum(boxes, projected)[:, :2]
+        inner = inner.clamp(min=0).prod(1)
+        union = sum((b[:, 2:] - b[:, :2]).prod(1) for b in (boxes, projected)) - inner
+        overlaps += (inner / union).tolist()
+    overlaps = torch.tensor(overlaps)
+    assert len(overlaps) > 100
+    assert overlaps.median() > 0.85
+    assert (overlaps > 0.6).double().mean() > 0.95
+
+
+def test_real_alphas_are_yaws_seen_along_the_ray(labels):
+    errors = []
+    for truth, _, camera in labels:
+        ray = torch.atan2(truth.locations[:, 0], truth.locations[:, 2])
+        errors.append(wrap(truth.alphas - truth.yaws + ray))
+        # The ray through the pixel starts in the colour camera, 6 cm beside KITTI's origin.
+        through_pixel = alpha_to_yaw(camera, truth.alphas, camera.project(truth.locations)[:, 0])
+        near = 0.02 + 0.07 / truth.locations[:, 2]
+        assert (wrap(through_pixel - truth.yaws).abs() < near + 0.06).all()
+    errors = torch.cat(errors).abs()
+    assert len(errors) > 100
+    assert errors.median() < 0.01
+    assert (errors < 0.02).double().mean() > 0.9
+
+
+def test_real_labels_come_back_through_the_ideal_maps(labels, ideal_maps):
+    """All but the place, for which the middle of the 2D box stands in; it is near."""
+    task, misses = Detection3D(3), []
+    for labelled, ignored, camera in labels:
+        height, width = camera.image_size
+        scale = 1280 / width
+        rows = [[scale, 0, 0], [0, scale, 192 - scale * height / 2]]
+        view = View((height, width), (384, 1280), torch.tensor(rows).double(), camera)
+        # Ideal maps hold one object in a cell.
+        middles = view.to_grid((labelled.boxes[:, :2] + labelled.boxes[:, 2:]) / 2)
+        cells = [tuple(cell) for cell in middles.long().tolist()]
+        truth = labelled[[i for i, cell in enumerate(cells) if cells.count(cell) == 1]]
+        targets = task.encode(truth, view, view.grid_size, ignored)
+        found = task.decode(ideal_maps(task, targets, view.grid_size), [view])[0]
+        for i in range(len(truth)):
+            row = (found.boxes - truth.boxes[i]).abs().amax(1).argmin()
+            assert found.locations[row, 2].item() == pytest.approx(
+                truth.locations[i, 2].item(), abs=1e-3
+            )
+            torch.testing.assert_close(
+                found.dimensions[row], truth.dimensions[i], rtol=0, atol=1e-3
+            )
+            assert wrap(found.alphas[row] - truth.alphas[i]).abs() < 1e-3
+            misses.append((found.locations[row] - truth.locations[i]).norm().item())
+    assert torch.tensor(misses).median() < 0.4
+
+
+def test_real_labels_are_written_as_they_were_read(labels):
+    truth, _, _ = labels[0]
+    again, _ = to_truth(read_objects(format_results(truth, CLASSES)), CLASSES)
+    order = truth.labels.argsort(stable=True)
+    for name in ("boxes", "dimensions", "locations", "yaws", "alphas", "labels"):
+        torch.testing.assert_close(getattr(again, name), getattr(truth[order], name))

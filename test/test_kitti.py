@@ -1,0 +1,70 @@
+"""KITTI's text files: what is ignored, and files of another form."""
+
+import pytest
+
+from centernet_ros.kitti import format_results, read_objects, read_projection, to_truth
+from centernet_ros.structures import Detections3D
+
+NUMBERS = "0.50 1 0.60 10.00 12.00 43.00 33.00 1.50 1.70 4.20 -2.00 1.50 12.00 0.40"
+CLASSES = ("pedestrian", "car", "cyclist")
+
+
+def lines(*kinds):
+    return "\n".join(f"{kind} {NUMBERS}" for kind in kinds)
+
+
+def test_label_line():
+    (found,) = read_objects(lines("Car"))
+    assert (found.kind, found.truncated, found.occluded, found.score) == ("Car", 0.5, 1, None)
+    assert (found.alpha, found.yaw) == (0.6, 0.4)
+    assert found.box == (10, 12, 43, 33)
+    assert found.dimensions == (1.5, 1.7, 4.2)
+    assert found.location == (-2, 1.5, 12)
+
+
+def test_result_line_has_a_score():
+    (found,) = read_objects(lines("Car") + " 0.87\n\n")
+    assert found.score == 0.87
+    assert to_truth([found], CLASSES)[0].scores.tolist() == pytest.approx([0.87])
+
+
+def test_kinds_become_objects_ignored_regions_or_background():
+    kinds = ("Van", "Cyclist", "Tram", "DontCare", "Person_sitting", "Car", "Misc", "Truck")
+    truth, ignored = to_truth(read_objects(lines(*kinds)), CLASSES)
+    assert truth.labels.tolist() == [2, 1]
+    assert ignored.labels.tolist() == [1, -1, 0, 1]
+    assert truth.scores.tolist() == [1, 1]
+
+
+def test_only_the_wanted_classes():
+    truth, ignored = to_truth(read_objects(lines("Car", "Van", "Person_sitting")), ("pedestrian",))
+    assert len(truth) == 0
+    assert ignored.labels.tolist() == [0]
+
+
+def test_empty_files():
+    truth, ignored = to_truth(read_objects(""), CLASSES)
+    assert (len(truth), len(ignored)) == (0, 0)
+    assert format_results(Detections3D.empty(), CLASSES) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (lines("Car") + "\nCar 1 2 3", "line 2: 4 fields, expected 15 or 16"),
+        (lines("Car").replace("12.00", "twelve", 1), "line 1: could not convert .*twelve"),
+    ],
+)
+def test_a_broken_line_is_named(text, message):
+    with pytest.raises(ValueError, match=message):
+        read_objects(text)
+
+
+def test_calibration():
+    text = "P1: " + " ".join("0" * 12) + "\nP2: 1 0 2 3 0 1 4 5 0 0 1 6\n"
+    assert read_projection(text).tolist() == [[1, 0, 2, 3], [0, 1, 4, 5], [0, 0, 1, 6]]
+    assert read_projection(text, "P1").sum() == 0
+    with pytest.raises(ValueError, match="no P3 in the calibration"):
+        read_projection(text, "P3")
+    with pytest.raises(ValueError, match="P2 has 2 numbers"):
+        read_projection("P2: 1 2")
