@@ -1,13 +1,25 @@
-"""Networks by name: `build_model("resnet18", "detection2d", num_classes=3)`."""
+"""Networks by name: `build_model("dla34", "detection3d", num_classes=3)`."""
 
 from __future__ import annotations
 
 from centernet_ros.models.centernet import CenterNet
-from centernet_ros.models.resnet import resnet18
+from centernet_ros.models.dla import DLA34
+from centernet_ros.models.hourglass import Hourglass104
+from centernet_ros.models.resnet import resnet18, resnet101
 from centernet_ros.tasks import build_task
 
-BACKBONES = {"resnet18": resnet18}
-BACKBONE_ALIASES = {"resdcn_18": "resnet18"}
+BACKBONES = {
+    "resnet18": resnet18,
+    "resnet101": resnet101,
+    "dla34": DLA34,
+    "hourglass104": Hourglass104,
+}
+BACKBONE_ALIASES = {
+    "resdcn_18": "resnet18",
+    "resdcn_101": "resnet101",
+    "dla_34": "dla34",
+    "hourglass": "hourglass104",
+}
 
 
 def build_model(backbone: str, task: str, num_classes: int) -> CenterNet:

@@ -1,26 +1,32 @@
-"""ResNet trunks (torchvision's) with the authors' deformable up-sampling."""
+"""ResNet trunks (torchvision's) with the authors' deformable up-sampling: the paper's figure 6b."""
 
 from __future__ import annotations
+
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torchvision.models import resnet
 
 from centernet_ros.models.deform_conv import DeformConv
+from centernet_ros.models.layers import bilinear_kernel
 
 UP_CHANNELS = (256, 128, 64)
 """Channels after each doubling of the resolution, from stride 32 to stride 4."""
 
 
 class ResNet(nn.Module):
-    """Image (B, 3, H, W) to features (B, 64, H/4, W/4); H and W are multiples of 32.
+    """Image (B, 3, H, W) to features (B, 64, H/4, W/4).
 
-    The paper's figure 6b: each doubling is a 3x3 deformable convolution that reduces the channels,
-    then a 4x4 transposed convolution.
+    Each doubling is a 3x3 deformable convolution that reduces the channels, then a 4x4 transposed
+    convolution.
     """
 
+    stacks = 1
     out_channels = UP_CHANNELS[-1]
+    # NOTE: The paper says 256 for every backbone; the published weights have this.
     head_channels = 64
+    input_multiple = 32
 
     def __init__(self, trunk: resnet.ResNet) -> None:
         super().__init__()
@@ -38,10 +44,21 @@ class ResNet(nn.Module):
         """One feature map per stack; there is one stack."""
         return [self.up(self.stages(self.stem(image)))]
 
+    @staticmethod
+    def start_regression(layer: nn.Conv2d) -> None:
+        """Heads that regress start with answers near zero."""
+        nn.init.normal_(layer.weight, std=0.001)
+        nn.init.zeros_(cast(Tensor, layer.bias))
+
 
 def resnet18() -> ResNet:
     """ResNet-18 with random weights."""
     return ResNet(resnet.resnet18(weights=None))
+
+
+def resnet101() -> ResNet:
+    """ResNet-101 with random weights."""
+    return ResNet(resnet.resnet101(weights=None))
 
 
 def _up_sample(in_channels: int, out_channels: int) -> nn.Sequential:
@@ -57,11 +74,3 @@ def _up_sample(in_channels: int, out_channels: int) -> nn.Sequential:
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )
-
-
-def bilinear_kernel(size: int) -> Tensor:
-    """(size, size) kernel with which a transposed convolution of stride size/2 interpolates."""
-    factor = (size + 1) // 2
-    centre = (2 * factor - 1 - factor % 2) / (2 * factor)
-    line = 1 - (torch.arange(size) / factor - centre).abs()
-    return line.outer(line)
