@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-STREET_CLASSES = ("pedestrian", "car", "cyclist")
+from centernet_ros.class_names import COCO_CLASSES, KITTI_CLASSES, POSE_CLASSES, VOC_CLASSES
+
+STREET_CLASSES = KITTI_CLASSES
 """Classes of the street world, in the order of KITTI's checkpoints."""
 
 
@@ -36,6 +38,9 @@ class ModelPreset:
         pad_to: what the sides of the input are multiples of.
         mean: mean of each channel, blue first, of images scaled to [0, 1].
         std: standard deviation of each channel, blue first.
+        max_detections: results per image, the authors' K.
+        compat: whether decoding repeats the authors' quirks, with which their published numbers
+            were made.
     """
 
     task: str
@@ -46,6 +51,8 @@ class ModelPreset:
     pad_to: int = 32
     mean: tuple[float, float, float] = (0.40789654, 0.44719302, 0.47026115)
     std: tuple[float, float, float] = (0.28863828, 0.27408164, 0.27809835)
+    max_detections: int = 100
+    compat: bool = False
 
     def __post_init__(self) -> None:
         if not self.class_names:
@@ -60,6 +67,10 @@ class ModelPreset:
                 raise ValueError(f"{name} is {value!r}, expected {length} numbers")
         if min(self.std) <= 0:
             raise ValueError(f"std is {self.std!r}, expected positive numbers")
+        if not isinstance(self.compat, bool):
+            raise ValueError(f"compat is {self.compat!r}, expected true or false")
+        if not isinstance(self.max_detections, int) or self.max_detections < 1:
+            raise ValueError(f"max_detections is {self.max_detections!r}, expected at least 1")
         height, width = self.input_size
         if height <= 0 or width <= 0 or height % self.pad_to or width % self.pad_to:
             raise ValueError(
@@ -92,3 +103,100 @@ class ModelPreset:
             return cls(**typed)
         except TypeError as error:
             raise ValueError(f"incomplete preset: {error}") from None
+
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""NOTE: Of red, green and blue; the authors apply it to blue, green and red."""
+
+IMAGENET_STD = (0.229, 0.224, 0.225)
+"""NOTE: As `IMAGENET_MEAN`."""
+
+
+def _coco(backbone: str) -> ModelPreset:
+    """As the numbers on COCO were made: the image's own resolution, COCO's statistics."""
+    return ModelPreset(
+        "detection2d",
+        backbone,
+        COCO_CLASSES,
+        fit=Fit.KEEP,
+        pad_to=_step(backbone),
+        compat=True,
+    )
+
+
+def _pose(backbone: str) -> ModelPreset:
+    """As boxes on COCO."""
+    return dataclasses.replace(_coco(backbone), task="pose", class_names=POSE_CLASSES)
+
+
+def _pascal(backbone: str, side: int = 512) -> ModelPreset:
+    """As the numbers on Pascal VOC were made: a square, with black bars."""
+    return ModelPreset(
+        "detection2d",
+        backbone,
+        VOC_CLASSES,
+        (side, side),
+        pad_to=_step(backbone),
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        compat=True,
+    )
+
+
+def _kitti(backbone: str) -> ModelPreset:
+    """As the numbers on KITTI were made: scaled to the input's width."""
+    return ModelPreset(
+        "detection3d",
+        backbone,
+        KITTI_CLASSES,
+        (384, 1280),
+        Fit.WIDTH,
+        pad_to=_step(backbone),
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        compat=True,
+    )
+
+
+def _step(backbone: str) -> int:
+    return 128 if backbone == "hourglass104" else 32
+
+
+PRESETS = {
+    "ctdet_coco_dla_1x": _coco("dla34"),
+    "ctdet_coco_dla_2x": _coco("dla34"),
+    "ctdet_coco_hg": _coco("hourglass104"),
+    "ctdet_coco_resdcn18": _coco("resnet18"),
+    "ctdet_coco_resdcn101": _coco("resnet101"),
+    **{
+        f"ctdet_pascal_{name}_{side}": _pascal(backbone, side)
+        for name, backbone in (
+            ("dla", "dla34"),
+            ("resdcn18", "resnet18"),
+            ("resdcn101", "resnet101"),
+        )
+        for side in (384, 512)
+    },
+    "multi_pose_dla_1x": _pose("dla34"),
+    "multi_pose_dla_3x": _pose("dla34"),
+    "multi_pose_hg_1x": _pose("hourglass104"),
+    "multi_pose_hg_3x": _pose("hourglass104"),
+    "ddd_3dop": _kitti("dla34"),
+    "ddd_sub": _kitti("dla34"),
+}
+"""Presets of the authors' published weights, by the names of their files without suffix."""
+
+
+def authors_preset(backbone: str, task: str, num_classes: int) -> ModelPreset | None:
+    """How the authors used such a network, the class count telling the data set; None if unknown.
+
+    Pascal's networks get an input of 512x512.
+    """
+    presets: dict[tuple[str, int], Callable[[str], ModelPreset]] = {
+        ("detection2d", len(COCO_CLASSES)): _coco,
+        ("detection2d", len(VOC_CLASSES)): _pascal,
+        ("detection3d", len(KITTI_CLASSES)): _kitti,
+        ("pose", len(POSE_CLASSES)): _pose,
+    }
+    make = presets.get((task, num_classes))
+    return make(backbone) if make else None
