@@ -97,8 +97,14 @@ def is_authors(names: Iterable[str]) -> bool:
 
 def to_ours(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict in the authors' names under ours; names that are unknown stay as they are."""
-    unused = UNUSED if "base.level0.0.weight" in state else ()
-    return {_renamed(name, TO_OURS): v for name, v in state.items() if name not in unused}
+    return {ours: state[theirs] for theirs, ours in our_names(state).items()}
+
+
+def our_names(names: Iterable[str]) -> dict[str, str]:
+    """The authors' names of a whole network to ours, without what no network uses."""
+    names = list(names)
+    unused = UNUSED if "base.level0.0.weight" in names else ()
+    return {name: _renamed(name, TO_OURS) for name in names if name not in unused}
 
 
 def to_authors(names: Iterable[str]) -> dict[str, str]:
@@ -126,13 +132,14 @@ def recognise(state: Mapping[str, Tensor]) -> tuple[str, str, int]:
     Raises:
         CheckpointError: They belong to no network that is known here.
     """
-    if is_authors(state):
+    given = list(state)
+    if is_authors(given):
         state = to_ours(state)
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     backbones = [b for b, (name, shape) in MARKERS.items() if shapes.get(name) == shape]
     if not backbones:
         raise CheckpointError(
-            f"the tensors belong to none of the backbones {', '.join(MARKERS)}: {_some(state)}"
+            f"the tensors belong to none of the backbones {', '.join(MARKERS)}: {_some(given)}"
         )
     heads = {name.split(".")[1] for name in state if name.startswith("heads.")}
     tasks = [t for t in TASKS if {head.name for head in build_task(t, 1).heads} == heads]
@@ -145,6 +152,5 @@ def recognise(state: Mapping[str, Tensor]) -> tuple[str, str, int]:
     return backbones[0], tasks[0], classes[0]
 
 
-def _some(names: Iterable[str]) -> str:
-    names = list(names)
+def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from centernet_ros.checkpoint.authors import is_authors, recognise, to_authors, to_ours
+from centernet_ros.checkpoint.authors import (
+    is_authors,
+    our_names,
+    recognise,
+    to_authors,
+    to_ours,
+)
 from centernet_ros.checkpoint.errors import CheckpointError
 from centernet_ros.checkpoint.files import (
     is_torch_file,
@@ -102,9 +108,10 @@ def fill(model: nn.Module, source: Mapping[str, Tensor], origin: str) -> None:
             it was.
     """
     expected = model.state_dict()
-    theirs: Mapping[str, str] = {}
+    theirs: dict[str, str] = {}
     if is_authors(source):
-        source, theirs = to_ours(source), to_authors(expected)
+        theirs = {**to_authors(expected), **{v: k for k, v in our_names(source).items()}}
+        source = to_ours(source)
     problems = problems_of(source, expected, theirs)
     if problems:
         raise CheckpointError(
@@ -117,7 +124,13 @@ def fill(model: nn.Module, source: Mapping[str, Tensor], origin: str) -> None:
 def problems_of(
     source: Mapping[str, Tensor], expected: Mapping[str, Tensor], theirs: Mapping[str, str]
 ) -> list[str]:
-    """What keeps a state dict from fitting, a sentence per tensor; the beginnings of long lists."""
+    """What keeps a state dict from fitting, a phrase per tensor; the beginnings of long lists.
+
+    Args:
+        source: tensors in our names.
+        expected: the network's.
+        theirs: the authors' names of ours, where the tensors come from them.
+    """
 
     def label(name: str) -> str:
         return f"{name} (the authors' {theirs[name]})" if name in theirs else name
@@ -125,7 +138,7 @@ def problems_of(
     # Nothing reads the counts of batches, and old files lack them.
     required = [name for name in expected if not name.endswith("num_batches_tracked")]
     missing = [f"missing {label(name)}" for name in required if name not in source]
-    unexpected = [f"unexpected {name}" for name in source if name not in expected]
+    unexpected = [f"unexpected {theirs.get(name, name)}" for name in source if name not in expected]
     misshapen = [
         f"{label(name)} is {tuple(value.shape)}, expected {tuple(expected[name].shape)}"
         for name, value in source.items()

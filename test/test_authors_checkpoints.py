@@ -1,0 +1,401 @@
+"""The authors' weights files: every form is read, and what does not fit is told apart."""
+
+import json
+import subprocess
+import sys
+from urllib.error import URLError
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import load_file
+
+from centernet_ros.checkpoint import (
+    CheckpointError,
+    load_model,
+    load_trunk,
+    load_weights,
+    read_checkpoint,
+    recognise,
+    save_checkpoint,
+)
+from centernet_ros.checkpoint.__main__ import main
+from centernet_ros.checkpoint.authors import UNUSED, to_authors
+from centernet_ros.models import build_model
+from centernet_ros.presets import PRESETS, Fit, ModelPreset
+
+
+def network(backbone="resnet18", task="detection2d", classes=2, seed=0):
+    torch.manual_seed(seed)
+    return build_model(backbone, task, classes)
+
+
+def authors_state(model):
+    """The state of a network as the authors name it."""
+    state = model.state_dict()
+    return {theirs: state[ours] for ours, theirs in to_authors(state).items()}
+
+
+def assert_same_weights(model, expected):
+    expected = expected.state_dict()
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+
+
+def save(path, content, *, zipped=False):
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return network()
+
+
+@pytest.fixture(scope="module")
+def state(trained):
+    return authors_state(trained)
+
+
+# --- forms that are read
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_every_form_is_read(tmp_path, trained, state, zipped, wrapped, prefix):
+    content = {prefix + name: value for name, value in state.items()}
+    if wrapped:
+        optimizer = torch.optim.Adam([torch.nn.Parameter(torch.zeros(2))]).state_dict()
+        content = {"epoch": 140, "state_dict": content, "optimizer": optimizer}
+    model = network(seed=1)
+    load_weights(model, save(tmp_path / "model_last.pth", content, zipped=zipped))
+    assert_same_weights(model, trained)
+    model = network(seed=1)
+    load_weights(model, content)
+    assert_same_weights(model, trained)
+
+
+def test_batch_counts_may_be_absent(trained, state):
+    model = network(seed=1)
+    load_weights(model, {n: v for n, v in state.items() if not n.endswith("num_batches_tracked")})
+    assert_same_weights(model, trained)
+
+
+def test_classifier_of_dla_is_ignored():
+    trained, model = network("dla34"), network("dla34", seed=1)
+    classifier = dict(zip(UNUSED, (torch.zeros(1000, 512, 1, 1), torch.zeros(1000)), strict=True))
+    load_weights(model, {**authors_state(trained), **classifier})
+    assert_same_weights(model, trained)
+
+
+# --- tensors that do not fit
+
+
+def test_wrong_backbone_is_named(tmp_path, state):
+    path = save(tmp_path / "model.pth", {"state_dict": state})
+    with torch.device("meta"):
+        model = network("dla34", "detection3d", 3)
+    with pytest.raises(CheckpointError) as raised:
+        load_weights(model, path)
+    message = str(raised.value)
+    assert f"weights file {path} does not fit the network" in message
+    assert "(resnet18 for detection2d with 2 classes into dla34 for detection3d with 3" in message
+    assert "missing backbone.trunk.base_layer.0.weight (the authors' base.base_layer.0" in message
+    assert "unexpected conv1.weight" in message
+    assert "more missing" in message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"layer1.0.bn1.bias": None},
+            r"missing backbone\.stages\.0\.0\.bn1\.bias \(the authors' layer1\.0\.bn1\.bias\)$",
+        ),
+        ({"fc.weight": torch.zeros(3)}, r"unexpected fc\.weight$"),
+        ({"base.fc.weight": torch.zeros(1000, 512, 1, 1)}, r"unexpected base\.fc\.weight$"),
+        (
+            {"wh.2.weight": torch.zeros(4, 64, 1, 1)},
+            r"heads\.size\.2\.weight \(the authors' wh\.2\.weight\) is \(4, 64, 1, 1\), "
+            r"expected \(2, 64, 1, 1\)$",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(state, change, message):
+    state = {n: v for n, v in {**state, **change}.items() if v is not None}
+    model = network(seed=1)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(CheckpointError, match=message):
+        load_weights(model, state)
+    assert all(torch.equal(v, before[n]) for n, v in model.state_dict().items())
+
+
+# --- files that cannot be read
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("kept", [20, 1000, 0.5, 0.99, -1])
+def test_truncated_file_is_refused(tmp_path, state, zipped, kept):
+    path = save(tmp_path / "cut.pth", {"epoch": 1, "state_dict": state}, zipped=zipped)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept) if isinstance(kept, float) else kept])
+    for load in (lambda: load_weights(network(), path), lambda: load_model(path)):
+        with pytest.raises(CheckpointError, match=r"cut\.pth cannot be read: it is damaged, cut"):
+            load()
+
+
+class Code:
+    """What an attacker puts into a pickle."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_code_in_a_file_does_not_run(tmp_path, zipped):
+    path = save(tmp_path / "evil.pth", {"state_dict": Code(tmp_path / "ran")}, zipped=zipped)
+    with pytest.raises(CheckpointError, match=r"evil\.pth cannot be read"):
+        load_weights(network(), path)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], "holds list, expected a state dict"),
+        ({"state_dict": 3}, "holds int, expected a state dict"),
+        ({"epoch": 3}, "holds no state dict: 'epoch' is int, no tensor"),
+        ({"state_dict": {"conv1.weight": [1]}}, r"'conv1\.weight' is list, no tensor"),
+    ],
+)
+def test_other_contents_are_named(tmp_path, content, message):
+    with pytest.raises(CheckpointError, match=message):
+        load_weights(network(), save(tmp_path / "x.pth", content))
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=r"nowhere\.pth does not exist"):
+        load_model(tmp_path / "nowhere.pth")
+
+
+# --- which network it is
+
+
+@pytest.mark.parametrize(
+    ("backbone", "task", "classes"),
+    [
+        ("resnet18", "detection2d", 7),
+        ("resnet101", "detection2d", 20),
+        ("dla34", "detection3d", 3),
+        ("dla34", "pose", 1),
+        ("hourglass104", "detection2d", 80),
+        ("hourglass104", "pose", 1),
+    ],
+)
+def test_networks_are_recognised(backbone, task, classes):
+    with torch.device("meta"):
+        model = network(backbone, task, classes)
+    for state in (model.state_dict(), authors_state(model)):
+        assert recognise(state) == (backbone, task, classes)
+
+
+def test_unknown_networks_are_told(state):
+    with pytest.raises(CheckpointError, match=r"none of the backbones resnet18, .*: 0\.weight$"):
+        recognise({"0.weight": torch.zeros(1)})
+    with torch.device("meta"):
+        deeper = torchvision.models.resnet50().state_dict()
+    with pytest.raises(CheckpointError, match=r"none of the backbones .*: conv1\.weight, .* more$"):
+        recognise(deeper)
+    bare = {name: value for name, value in state.items() if not name.startswith("reg.")}
+    with pytest.raises(CheckpointError, match=r"heads heatmap, size belong to none of the tasks"):
+        recognise(bare)
+    with pytest.raises(CheckpointError, match=r"heads \(none\) belong"):
+        recognise({n: v for n, v in state.items() if n.split(".")[0] not in ("hm", "wh", "reg")})
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "preset"),
+    [
+        ("ctdet_coco_resdcn18", 80, PRESETS["ctdet_coco_resdcn18"]),
+        ("ctdet_pascal_resdcn18_384", 20, PRESETS["ctdet_pascal_resdcn18_384"]),
+        # Another name: the tensors tell.
+        ("model_best", 80, PRESETS["ctdet_coco_resdcn18"]),
+        ("model_best", 20, PRESETS["ctdet_pascal_resdcn18_512"]),
+    ],
+)
+def test_preset_of_a_file(tmp_path, name, classes, preset):
+    trained = network(classes=classes)
+    path = save(tmp_path / f"{name}.pth", {"epoch": 1, "state_dict": authors_state(trained)})
+    model, found = load_model(path)
+    assert found == preset
+    assert_same_weights(model, trained)
+
+
+@pytest.mark.parametrize(("task", "classes"), [("detection3d", 3), ("pose", 1)])
+def test_preset_of_other_tasks(tmp_path, task, classes):
+    path = save(tmp_path / "m.pth", authors_state(network(task=task, classes=classes)))
+    _, preset = load_model(path)
+    assert (preset.task, preset.backbone) == (task, "resnet18")
+    assert preset.fit is (Fit.WIDTH if task == "detection3d" else Fit.KEEP)
+    assert preset.compat
+
+
+def test_preset_can_be_given(tmp_path, state, trained):
+    path = save(tmp_path / "model_best.pth", state)
+    with pytest.raises(CheckpointError, match=r"resnet18 for detection2d with 2 classes.*preset"):
+        load_model(path)
+    own = ModelPreset("detection2d", "resnet18", ("cat", "dog"), (320, 320))
+    model, preset = load_model(path, own)
+    assert preset is own
+    assert_same_weights(model, trained)
+    with pytest.raises(CheckpointError, match="unknown preset 'coco'; known: ctdet_coco_dla_1x, "):
+        load_model(path, "coco")
+    save_checkpoint(tmp_path / "own.safetensors", model, own)
+    half = ModelPreset("detection2d", "resnet18", ("cat", "dog"), (160, 160))
+    assert load_model(tmp_path / "own.safetensors", half)[1] is half
+
+
+def test_name_of_another_network_is_refused(tmp_path, state):
+    path = save(tmp_path / "multi_pose_dla_3x.pth", state)
+    with pytest.raises(CheckpointError, match=r"\(resnet18 for detection2d .* into dla34 for pose"):
+        load_model(path)
+
+
+# --- the command
+
+
+def test_command_converts(tmp_path):
+    trained = network(classes=80)
+    state = {f"module.{name}": value for name, value in authors_state(trained).items()}
+    save(tmp_path / "ctdet_coco_resdcn18.pth", {"epoch": 140, "state_dict": state})
+    arguments = ["convert", "ctdet_coco_resdcn18.pth", "out/coco.safetensors"]
+    module = [sys.executable, "-m", "centernet_ros.checkpoint"]
+    done = subprocess.run(
+        [*module, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "resnet18 for detection2d, 80 classes" in done.stdout
+    model, preset = load_model(tmp_path / "out" / "coco.safetensors")
+    assert_same_weights(model, trained)
+    assert preset == PRESETS["ctdet_coco_resdcn18"]
+    _, _, notes = read_checkpoint(tmp_path / "out" / "coco.safetensors")
+    assert notes == {"source": "ctdet_coco_resdcn18.pth"}
+
+
+def test_command_takes_a_preset_and_half_precision(tmp_path, capsys):
+    path = save(tmp_path / "mine.pth", authors_state(network(classes=20)))
+    out = tmp_path / "mine.safetensors"
+    options = ["--preset", "ctdet_pascal_resdcn18_384", "--half"]
+    assert main(["convert", str(path), str(out), *options]) == 0
+    assert load_file(out)["heads.size.0.weight"].dtype == torch.float16
+    assert load_model(out)[1].input_size == (384, 384)
+    capsys.readouterr()
+    for file in (path, out):
+        assert main(["show", str(file)]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert shown["tensors"] == 177
+        assert shown["preset"]["task"] == "detection2d"
+        assert len(shown["preset"]["class_names"]) == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "nowhere.pth"], "nowhere.pth does not exist"),
+        (["convert", "nowhere.pth", "out.safetensors"], "nowhere.pth does not exist"),
+        (["convert", "x.pth", "out.safetensors", "--preset", "y"], "unknown preset 'y'"),
+    ],
+)
+def test_command_tells_what_is_wrong(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+# --- trunks
+
+
+def changed(model, before):
+    """Beginnings of the names of the tensors that are not as they were."""
+    state = model.state_dict()
+    names = {name for name, value in before.items() if not torch.equal(value, state[name])}
+    return {".".join(name.split(".")[:2]) for name in names}
+
+
+@pytest.fixture
+def torchvision_weights():
+    torch.manual_seed(5)
+    return torchvision.models.resnet18().state_dict()
+
+
+def test_trunk_of_torchvision(tmp_path, torchvision_weights):
+    model = network()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    load_trunk(model, save(tmp_path / "resnet18-f37072fd.pth", torchvision_weights, zipped=True))
+    assert changed(model, before) == {"backbone.stem", "backbone.stages"}
+    assert torch.equal(model.backbone.stem[0].weight, torchvision_weights["conv1.weight"])
+
+
+def test_trunk_is_fetched(monkeypatch, torchvision_weights):
+    weights = torchvision.models.ResNet18_Weights
+    asked = []
+
+    def fetch(self, **_):
+        asked.append(self)
+        return torchvision_weights
+
+    monkeypatch.setattr(weights, "get_state_dict", fetch)
+    model = network()
+    load_trunk(model)
+    assert asked == [weights.IMAGENET1K_V1]
+    assert torch.equal(model.backbone.stem[0].weight, torchvision_weights["conv1.weight"])
+
+
+def test_trunk_that_cannot_be_fetched(monkeypatch):
+    def fail(*_, **__):
+        raise URLError("no route to host")
+
+    monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", fail)
+    with pytest.raises(CheckpointError, match=r"cannot fetch https://.*no route to host.* file"):
+        load_trunk(network())
+    with pytest.raises(CheckpointError, match="no ImageNet weights of dla34: give a file"):
+        load_trunk(network("dla34"))
+
+
+def test_trunk_of_dla(tmp_path):
+    """The file of the authors of DLA has the trunk's names without anything before them."""
+    donor, model = network("dla34", seed=7), network("dla34")
+    state = {
+        name.removeprefix("base."): value
+        for name, value in authors_state(donor).items()
+        if name.startswith("base.")
+    }
+    state |= {"fc.weight": torch.zeros(1000, 512, 1, 1), "fc.bias": torch.zeros(1000)}
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    load_trunk(model, save(tmp_path / "dla34-ba72cf86.pth", state))
+    assert changed(model, before) == {"backbone.trunk"}
+    trunk = donor.backbone.trunk.state_dict()
+    assert all(torch.equal(v, trunk[n]) for n, v in model.backbone.trunk.state_dict().items())
+
+
+def test_backbone_of_a_detector(tmp_path):
+    """Poses start from boxes: all but the heads is taken."""
+    donor, model = network(seed=7), network(task="pose", classes=1)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    load_trunk(model, save(tmp_path / "ctdet.pth", authors_state(donor)))
+    assert changed(model, before) == {"backbone.stem", "backbone.stages", "backbone.up"}
+
+
+def test_trunk_of_another_backbone(tmp_path, torchvision_weights):
+    path = save(tmp_path / "resnet18.pth", torchvision_weights)
+    with torch.device("meta"):
+        model = network("resnet101")
+    with pytest.raises(CheckpointError, match=r"does not fit the trunk resnet101: missing "):
+        load_trunk(model, path)
