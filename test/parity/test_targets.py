@@ -115,13 +115,13 @@ BOX_VIEWS = {
 }
 
 
-def encoded_boxes(reference, case):
-    input_size, centre, width, flip = BOX_VIEWS[case]
+def encoded_boxes(reference, case, input_size=None):
+    usual_size, centre, width, flip = BOX_VIEWS[case]
     annotations = reference.json("targets/annotations.json")["ctdet"]
     labels = [reference.formulas.COCO_IDS.index(item["category_id"]) for item in annotations]
     boxes = corners_of(annotations)
     truth = Detections2D(boxes, torch.ones(len(boxes)), torch.tensor(labels))
-    view = view_of((240, 320), input_size, centre, width, flip=flip)
+    view = view_of((240, 320), input_size or usual_size, centre, width, flip=flip)
     return build_task("ctdet", 80).encode(truth, view, view.grid_size)
 
 
@@ -159,7 +159,7 @@ POSE_VIEWS = {
 }
 
 
-def encoded_poses(reference, case):
+def encoded_poses(reference, case, input_size=(256, 256)):
     centre, width, flip = POSE_VIEWS[case]
     annotations = reference.json("targets/annotations.json")["multi_pose"]
     keypoints = torch.tensor([item["keypoints"] for item in annotations]).reshape(-1, 17, 3)
@@ -171,7 +171,7 @@ def encoded_poses(reference, case):
         keypoints[..., :2],
         (keypoints[..., 2] > 0).float(),
     )
-    view = view_of((240, 320), (256, 256), centre, width, flip=flip)
+    view = view_of((240, 320), input_size, centre, width, flip=flip)
     return build_task("multi_pose", 1, compat=True).encode(truth, view, view.grid_size)
 
 
@@ -181,22 +181,31 @@ def test_poses(reference, case):
     targets = encoded_poses(reference, case)
     for mine, theirs in (("heatmap", "hm"), ("joint_heatmap", "hm_hp")):
         check_map(reference, targets[mine], expected, theirs)
-    # Every person of these pictures lies on the grid, so the slots are the same.
-    for mine, theirs in (
+    # The authors leave the slots of skipped people empty.
+    theirs = expected["wh"][:, 0] > 0
+    count = int(theirs.sum())
+    for mine, name in (
         ("mask", "reg_mask"),
+        ("index", "ind"),
         ("joints_mask", "hps_mask"),
         ("joint_mask", "hp_mask"),
-        ("index", "ind"),
         ("joint_index", "hp_ind"),
     ):
-        assert targets[mine].int().tolist() == expected[theirs].tolist(), mine
-    for mine, theirs in (
+        found, wanted = by_person(targets[mine].int()), by_person(expected[name])
+        assert found[:count].tolist() == wanted[theirs].tolist(), mine
+        assert not found[count:].any(), mine
+    for mine, name in (
         ("size", "wh"),
         ("offset", "reg"),
         ("joints", "hps"),
         ("joint_offset", "hp_offset"),
     ):
-        check_rows(targets[mine], expected[theirs], 1e-4)
+        check_rows(by_person(targets[mine])[:count], by_person(expected[name])[theirs], 1e-4)
+
+
+def by_person(values):
+    """Slots of people, or of joints of people, as rows of people."""
+    return values.reshape(32, -1)
 
 
 # --- 3D boxes
@@ -228,7 +237,7 @@ def regions_3d(annotations):
     return Detections2D(corners_of(annotations), torch.ones(len(annotations)), labels)
 
 
-def encoded_3d(reference, case):
+def encoded_3d(reference, case, input_size=(384, 1280)):
     shown, right, down = VIEWS_3D[case]
     annotations = reference.json("targets/annotations.json")["ddd"]
     # Trams and other kinds are background.
@@ -238,7 +247,7 @@ def encoded_3d(reference, case):
     centre = (621 + right * 1242, 187.5 + down * 375)
     view = view_of(
         (375, 1242),
-        (384, 1280),
+        input_size,
         centre,
         shown,
         # Their crop destroys what the image tells about distance.
