@@ -115,6 +115,11 @@ def test_a_box_around_the_image_paints_no_edge():
     assert (inside[40:] == 90).all()
 
 
+def test_a_long_box_crosses_the_image():
+    drawn = draw_detections(grey(), boxes([-1e12, 50, INF, 90]), NAMES)
+    assert all(is_car(drawn[90, x]) for x in range(5, 155))
+
+
 def test_lines_grow_with_the_image():
     def width_of_line(height, width):
         drawn = draw_detections(

@@ -260,6 +260,15 @@ def test_right_answers_cost_nothing():
     assert focal_loss(20 - target * 40, target).item() > 10
 
 
+def test_only_ones_are_positives():
+    logits = torch.full((1, 1, 3, 3), -20.0)
+    target = torch.zeros(1, 1, 3, 3)
+    target[0, 0, 1, 1] = 0.9999
+    assert focal_loss(logits, target).item() < 1e-3
+    target[0, 0, 1, 1] = 1
+    assert focal_loss(logits, target).item() == pytest.approx(-math.log(1e-4), rel=1e-3)
+
+
 @pytest.mark.parametrize("size", [20, 1e4, 1e30])
 @pytest.mark.parametrize("positives", [0, 3])
 def test_extreme_logits_stay_finite(size, positives):
