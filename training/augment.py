@@ -12,27 +12,30 @@ from centernet_ros.image import Image, view_of
 from centernet_ros.presets import ModelPreset
 from centernet_ros.structures import View
 from training.config import AugmentConfig
+from training.data.sample import Sample
 
 
 def random_view(
-    image_size: tuple[int, int],
-    preset: ModelPreset,
-    config: AugmentConfig,
-    random: np.random.Generator,
+    sample: Sample, preset: ModelPreset, config: AugmentConfig, random: np.random.Generator
 ) -> View:
-    """The preset's view of an image, randomly scaled, shifted and mirrored about its centre.
+    """The preset's view of an image, or of a crop about one of its objects, randomly changed.
 
     The view has no camera: the geometry of a changed picture is not the camera's.
     """
-    view = view_of(image_size, preset)
-    height, width = view.input_size
+    height, width = sample.image.shape[:2]
+    view = view_of((height, width), preset)
+    focus = np.array([width / 2, height / 2])
+    if any(config.crop):
+        view = dataclasses.replace(view, input_size=config.crop)
+        if len(sample.truth) > 0:
+            box = sample.truth.boxes[random.integers(len(sample.truth))].double().numpy()
+            focus = (box[:2] + box[2:]) / 2
+    size = np.array(view.input_size[::-1])
     scale = random.uniform(*config.scale)
     mirror = -1 if random.random() < config.flip else 1
-    centre = np.array([width / 2, height / 2])
-    shift = random.uniform(-config.shift, config.shift, size=2) * (width, height)
-    linear = np.diag([scale * mirror, scale])
-    affine = linear @ view.to_input.numpy()
-    affine[:, 2] += centre - linear @ centre + shift
+    linear = np.diag([scale * mirror, scale]) @ view.to_input[:, :2].numpy()
+    shift = random.uniform(-config.shift, config.shift, size=2) * size
+    affine = np.column_stack([linear, size / 2 + shift - linear @ focus])
     return dataclasses.replace(view, to_input=torch.from_numpy(affine))
 
 

@@ -30,6 +30,7 @@ class DataConfig:
         validation_seed: seed of the street images for the metric.
         validation_images: number of these.
         workers: processes that render and prepare images beside the training process.
+        cache: keep the training images in the memory of each worker after the first epoch.
     """
 
     train_seed: int = 1
@@ -37,19 +38,23 @@ class DataConfig:
     validation_seed: int = 2
     validation_images: int = 500
     workers: int = 1
+    cache: bool = False
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Random changes of the training images (ranges as in the authors' training).
+    """Random changes of the training images.
 
     Attributes:
+        crop: height, width of a piece of the input that is trained on, about an object;
+            0, 0: the whole input.
         flip: probability of mirroring.
         scale: factors between which the image's scale is drawn.
-        shift: largest shift of the image's centre as a fraction of its sides.
+        shift: largest shift of the image, or of the object in the crop, as a fraction of the sides.
         colour: largest relative change of brightness, contrast and saturation.
     """
 
+    crop: tuple[int, int] = (0, 0)
     flip: float = 0.5
     scale: tuple[float, float] = (0.8, 1.2)
     shift: float = 0.1
@@ -91,6 +96,7 @@ class RunConfig:
         seed: seed of the initial weights, the order and the augmentation.
         output: folder of the run: weights, state for resuming, log.
         initial_weights: weights file to start from; none: random weights.
+        auxiliary_neck: train the trunk through a second neck as well, see `training.auxiliary`.
         threads: PyTorch threads; 0: PyTorch's choice.
         save_every: steps between two saved states.
     """
@@ -102,6 +108,7 @@ class RunConfig:
     seed: int = 317
     output: str = "build/training/run"
     initial_weights: str = ""
+    auxiliary_neck: bool = False
     threads: int = 0
     save_every: int = 500
     data: DataConfig = field(default_factory=DataConfig)

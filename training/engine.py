@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from centernet_ros.image import normalise
@@ -58,7 +58,7 @@ def learning_rate(config: OptimiserConfig, step: int, steps_per_epoch: int) -> f
 
 
 def train(
-    model: CenterNet,
+    model: nn.Module,
     task: Task[Any],
     optimiser: torch.optim.Optimizer,
     *,

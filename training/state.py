@@ -7,13 +7,13 @@ import pickle
 from pathlib import Path
 
 import torch
+from torch import nn
 
-from centernet_ros.models.centernet import CenterNet
 from training.config import ConfigError, RunConfig
 
 
 def save_state(
-    path: Path, model: CenterNet, optimiser: torch.optim.Optimizer, step: int, config: RunConfig
+    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, step: int, config: RunConfig
 ) -> None:
     """Write weights, optimiser and step; an interruption leaves the old file or the new one.
 
@@ -35,7 +35,7 @@ def save_state(
 
 
 def load_state(
-    path: Path, model: CenterNet, optimiser: torch.optim.Optimizer, config: RunConfig
+    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, config: RunConfig
 ) -> int:
     """Fill model and optimiser from a saved state; gives the number of steps done.
 
@@ -66,6 +66,7 @@ def _what_decides(config: RunConfig) -> tuple[object, ...]:
         config.fit,
         config.seed,
         config.initial_weights,
+        config.auxiliary_neck,
         config.augment,
         config.optimiser,
         (config.data.train_seed, config.data.train_images),

@@ -34,15 +34,24 @@ class TrainingSet(Dataset[Batch]):
         self.config = config
         self.preset = config.preset()
         self.task = build_task(self.preset.task, len(self.preset.class_names))
+        self._cache: dict[int, Sample] = {}
+
+    def _read(self, index: int) -> Sample:
+        """A sample, from memory where the run keeps what was rendered once."""
+        if index in self._cache:
+            return self._cache[index]
+        sample = self.samples[index]
+        if self.config.data.cache:
+            self._cache[index] = sample
+        return sample
 
     def __getitem__(self, key: tuple[int, int]) -> Batch:
         """Network input and targets of (epoch, index)."""
         epoch, index = key
-        sample = self.samples[index]
+        sample = self._read(index)
         # Random numbers that belong to the item: no worker and no resumed run draws others.
         random = np.random.default_rng([self.config.seed, epoch, index])
-        size = (sample.image.shape[0], sample.image.shape[1])
-        view = random_view(size, self.preset, self.config.augment, random)
+        view = random_view(sample, self.preset, self.config.augment, random)
         image = random_colour(warp(sample.image, view), self.config.augment, random)
         targets = self.task.encode(sample.truth, view, view.grid_size, sample.ignored)
         return {"image": torch.from_numpy(image), **targets}

@@ -1,0 +1,78 @@
+"""Batches follow from the seed and the step alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from centernet_ros.presets import ModelPreset
+from training.config import DataConfig, OptimiserConfig, RunConfig
+from training.data.loading import ShuffledSteps, evaluation_batches, training_batches
+from training.data.street_samples import StreetSamples
+
+CONFIG = RunConfig(
+    input_size=(64, 192),
+    data=DataConfig(train_seed=5, train_images=6, workers=0),
+    optimiser=OptimiserConfig(batch_size=2, epochs=2),
+)
+
+
+def test_every_epoch_sees_every_image_once_in_another_order():
+    keys = [key for batch in ShuffledSteps(CONFIG, 0) for key in batch]
+
+    first, second = ([i for epoch, i in keys if epoch == e] for e in (0, 1))
+    assert sorted(first) == sorted(second) == list(range(6))
+    assert first != second
+
+
+def test_an_incomplete_last_batch_is_left_out():
+    config = RunConfig(
+        data=DataConfig(train_images=7), optimiser=OptimiserConfig(batch_size=2, epochs=1)
+    )
+
+    assert [len(batch) for batch in ShuffledSteps(config, 0)] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("first_step", [1, 3, 4])
+def test_a_resumed_run_sees_the_batches_that_are_left(first_step):
+    whole = list(training_batches(CONFIG, 0))
+    rest = list(training_batches(CONFIG, first_step))
+
+    assert len(rest) == 6 - first_step
+    for expected, batch in zip(whole[first_step:], rest, strict=True):
+        for name, value in expected.items():
+            torch.testing.assert_close(batch[name], value, rtol=0, atol=0)
+
+
+def test_worker_processes_change_nothing():
+    config = RunConfig(
+        input_size=CONFIG.input_size,
+        data=DataConfig(train_seed=5, train_images=6, workers=2),
+        optimiser=CONFIG.optimiser,
+    )
+
+    for here, there in zip(training_batches(CONFIG, 0), training_batches(config, 0), strict=True):
+        for name, value in here.items():
+            torch.testing.assert_close(there[name], value, rtol=0, atol=0)
+
+
+def test_targets_are_those_of_the_augmented_image():
+    batch = next(iter(training_batches(CONFIG, 0)))
+
+    assert batch["image"].shape == (2, 64, 192, 3)
+    assert batch["image"].dtype == torch.uint8
+    assert batch["heatmap"].shape == (2, 3, 16, 48)
+    peaks = batch["heatmap"].amax(1).flatten(1).gather(1, batch["index"])
+    assert (peaks[batch["mask"]] == 1).all()
+
+
+def test_evaluation_images_come_in_order_with_the_detectors_view():
+    preset = ModelPreset("detection2d", "resnet18", ("a", "b", "c"), (64, 192))
+    samples = StreetSamples(seed=9, count=3)
+
+    items = [item for batch in evaluation_batches(samples, preset, 2, 0) for item in batch]
+
+    assert [item[0].name for item in items] == [samples[i].name for i in range(3)]
+    for i, (sample, image, view) in enumerate(items):
+        np.testing.assert_array_equal(sample.image, samples[i].image)
+        assert image.shape == (64, 192, 3)
+        assert view.image_size == sample.image.shape[:2]

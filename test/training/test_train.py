@@ -1,0 +1,185 @@
+"""Training learns, stops cleanly, and resumes to the weights of the uninterrupted run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from centernet_ros.checkpoint import read_checkpoint, save_checkpoint
+from centernet_ros.detector import Detector
+from training.config import load_config
+from training.train import main
+
+ROOT = Path(__file__).parents[2]
+TOY = """
+input_size: [64, 192]
+seed: 3
+threads: 1
+save_every: 4
+data: {train_seed: 5, train_images: 16, validation_seed: 6, validation_images: 4, workers: 0}
+optimiser: {batch_size: 2, epochs: 1, warmup_steps: 2, learning_rate: 1e-3}
+"""
+
+
+def write_config(folder, name, text=TOY):
+    path = folder / f"{name}.yaml"
+    path.write_text(f"output: {folder / name}\n{text}")
+    return path
+
+
+def command(config, *more):
+    return [
+        sys.executable,
+        "-m",
+        "training.train",
+        "--config",
+        str(config),
+        "--device",
+        "cpu",
+        *more,
+    ]
+
+
+def weights(folder):
+    return read_checkpoint(folder / "weights.safetensors")[0]
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    """Folder of an uninterrupted toy run."""
+    folder = tmp_path_factory.mktemp("whole")
+    subprocess.run(command(write_config(folder, "run")), cwd=ROOT, check=True)
+    return folder / "run"
+
+
+def wait_for_steps(log, count, process):
+    deadline = time.monotonic() + 60
+    while not log.exists() or log.read_text().count("\n") < count:
+        assert process.poll() is None, "training ended before it was interrupted"
+        assert time.monotonic() < deadline, "training does not get on"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_and_resumed_run_ends_with_the_same_weights(tmp_path, whole_run, number):
+    config = write_config(tmp_path, "run")
+    process = subprocess.Popen(command(config), cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    wait_for_steps(tmp_path / "run" / "log.jsonl", 3, process)
+    process.send_signal(number)
+    output = process.communicate(timeout=60)[0]
+
+    assert process.returncode == 128 + number
+    assert "--resume goes on" in output
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
+
+    subprocess.run(command(config, "--resume"), cwd=ROOT, check=True)
+
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run/log.jsonl").open()]
+    assert steps == list(range(1, 9))
+    resumed, expected = weights(tmp_path / "run"), weights(whole_run)
+    assert resumed.keys() == expected.keys()
+    for name, value in expected.items():
+        assert torch.equal(resumed[name], value), name
+
+
+def test_a_signal_to_the_whole_process_group_ends_the_run_as_cleanly(tmp_path):
+    config = write_config(tmp_path, "run", TOY.replace("workers: 0", "workers: 1"))
+    process = subprocess.Popen(command(config), cwd=ROOT, start_new_session=True)
+    wait_for_steps(tmp_path / "run" / "log.jsonl", 2, process)
+    os.killpg(process.pid, signal.SIGINT)
+
+    assert process.wait(timeout=60) == 128 + signal.SIGINT
+    assert (tmp_path / "run" / "state.pt").exists()
+
+
+def test_a_killed_run_goes_on_from_its_last_saved_state(tmp_path, whole_run):
+    config = write_config(tmp_path, "run")
+    process = subprocess.Popen(command(config), cwd=ROOT)
+    wait_for_steps(tmp_path / "run" / "log.jsonl", 6, process)
+    process.kill()
+    process.wait()
+
+    subprocess.run(command(config, "--resume"), cwd=ROOT, check=True)
+
+    expected = weights(whole_run)
+    for name, value in weights(tmp_path / "run").items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_the_weights_carry_command_seed_and_metrics(whole_run):
+    _, preset, notes = read_checkpoint(whole_run / "weights.safetensors")
+
+    assert preset.input_size == (64, 192)
+    assert preset.class_names == ("pedestrian", "car", "cyclist")
+    assert "training.train --config" in notes["command"]
+    assert notes["seed"] == 3
+    assert "ap50" in notes["metrics"]
+
+
+def test_the_detector_takes_the_weights(whole_run):
+    detector = Detector.from_checkpoint(whole_run / "weights.safetensors", device="cpu")
+    image = torch.zeros(192, 640, 3, dtype=torch.uint8).numpy()
+
+    assert len(detector(image)) == 100
+
+
+def test_a_finished_folder_is_not_overwritten(tmp_path, whole_run, capsys):
+    config = write_config(tmp_path, "other", f"{TOY}\n")
+    code = main(["--config", str(config), "--set", f"output={whole_run}", "--device", "cpu"])
+
+    assert code == 1
+    assert "holds a run already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("seed=99", "another configuration"),
+        ("output=nowhere-at-all", "nothing to resume"),
+    ],
+)
+def test_only_the_same_run_can_be_resumed(
+    tmp_path, monkeypatch, whole_run, capsys, change, message
+):
+    monkeypatch.chdir(tmp_path)
+    config = write_config(tmp_path, "other")
+    options = ["--set", f"output={whole_run}", "--set", change, "--resume", "--device", "cpu"]
+
+    assert main(["--config", str(config), *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_damaged_state_is_named(tmp_path, capsys):
+    config = write_config(tmp_path, "run")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "state.pt").write_bytes(b"PK\x03\x04 not a state")
+
+    assert main(["--config", str(config), "--resume", "--device", "cpu"]) == 1
+    assert "state.pt is damaged" in capsys.readouterr().err
+
+
+def test_a_wrong_key_ends_with_one_line(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text("optimiser: {speed: 3}\n")
+    done = subprocess.run(command(path), cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "unknown key optimiser.speed" in done.stderr
+    assert "run.yaml" in done.stderr
+
+
+def test_foreign_initial_weights_are_refused(tmp_path, capsys):
+    config = load_config(write_config(tmp_path, "run"))
+    path = tmp_path / "foreign.safetensors"
+    save_checkpoint(path, torch.nn.Linear(2, 2), config.preset())
+    options = ["--config", str(tmp_path / "run.yaml"), "--set", f"initial_weights={path}"]
+
+    assert main([*options, "--device", "cpu"]) == 1
+    assert "foreign.safetensors does not fit the network" in capsys.readouterr().err
