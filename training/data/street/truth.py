@@ -30,9 +30,10 @@ CLASS_NAMES = ("pedestrian", "car", "cyclist")
 """Classes in the order of labels."""
 
 MIN_HEIGHT = 1 / 8
-"""Share of the picture's height below which an object is too small to be labelled: 24 of 192 pixels.
+"""Share of the picture's height below which an object is too small: 24 of 192 pixels.
 
-KITTI, too, counts objects from 25 pixels on (its level "moderate")."""
+KITTI, too, counts objects from 25 pixels on (its level "moderate").
+"""
 
 MIN_VISIBILITY = 0.25
 """Visible share below which an object is too hidden to be labelled."""
