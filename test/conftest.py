@@ -73,23 +73,3 @@ class Reference:
 def reference():
     """The authors' numbers in the repository, or in the folder that CENTERNET_REFERENCE names."""
     return Reference(Path(os.environ.get("CENTERNET_REFERENCE") or REFERENCE))
-
-
-def _ideal_maps(task, targets, grid):
-    maps = {}
-    cells = targets["index"][targets["mask"]]
-    for head in task.heads:
-        target = targets[head.name]
-        if head.initial_bias is not None:
-            maps[head.name] = torch.logit(target.clamp(1e-6, 1 - 1e-6)).unsqueeze(0)
-        else:
-            values = torch.zeros(head.channels, grid[0] * grid[1])
-            values[:, cells] = target[targets["mask"]].T
-            maps[head.name] = values.view(1, head.channels, *grid)
-    return maps
-
-
-@pytest.fixture(scope="session")
-def ideal_maps():
-    """What a perfect network would answer: `encode`'s targets of one image as raw maps."""
-    return _ideal_maps
