@@ -18,7 +18,7 @@ from centernet_ros.tasks.detection3d.angle import (
     unmirror_orientation,
     wrap,
 )
-from centernet_ros.tasks.detection3d.geometry import alpha_to_yaw, locate
+from centernet_ros.tasks.detection3d.geometry import alpha_to_yaw, fit_centres, locate
 from centernet_ros.tasks.heatmap import (
     draw_gaussian,
     draw_ignored,
@@ -50,24 +50,30 @@ class Detection3D(Task[Detections3D]):
         translate_sizes: bool | None = None,
         depth_is_homogeneous: bool | None = None,
         wrap_alphas: bool | None = None,
+        fit_centre: bool = False,
     ) -> None:
         """Declare the heads.
 
         Args:
             num_classes: channels of the heat map.
-            compat: read results as the authors' code does; the default of the options below, the
-                last of which is its reverse. Heads, targets and losses are the same.
+            compat: read results as the authors' code does; the default of the next three options,
+                the last of which is its reverse. Heads, targets and losses are the same.
             translate_sizes: send the size of a 2D box through the whole way from the grid to the
                 image, the shift included. In the authors' code this makes every box 1.2 to 1.9
                 pixels too high at KITTI's image sizes. The published 2D numbers contain it.
             depth_is_homogeneous: take the depth for z + P[2, 3], though it was trained with z.
                 This makes every location P[2, 3] too near, less than 5 mm for KITTI's cameras.
             wrap_alphas: bring alphas into [-pi, pi]. The authors' reach to 3/2 pi either way.
+            fit_centre: look for the place where the 3D box's centre appears (see `fit_centres`).
+                Else, as in the authors' code, the 2D box's middle is taken for it. Given the depth,
+                size and angle of KITTI's labels, that misses the labelled place by 7 cm (median),
+                and by 66 cm where the image cuts objects off; the fit leaves 1 and 3 cm.
         """
         self.num_classes = num_classes
         self.translate_sizes = compat if translate_sizes is None else translate_sizes
         self.depth_is_homogeneous = compat if depth_is_homogeneous is None else depth_is_homogeneous
         self.wrap_alphas = not compat if wrap_alphas is None else wrap_alphas
+        self.fit_centre = fit_centre
         self.heads = (
             Head(
                 "heatmap",
@@ -155,7 +161,8 @@ class Detection3D(Task[Detections3D]):
     ) -> list[Detections3D]:
         """Boxes of each image in its own pixels and in metres before its own camera.
 
-        The centre of the 2D box is taken for the place where the 3D box's centre appears.
+        The centre of the 2D box is taken for the place where the 3D box's centre appears, but with
+        the option `fit_centre`.
 
         Raises:
             ValueError: A view has no camera.
@@ -195,6 +202,8 @@ class Detection3D(Task[Detections3D]):
         homogeneous = depths.double()
         if not self.depth_is_homogeneous:
             homogeneous = homogeneous + view.camera.projection[2, 3]
+        if self.fit_centre:
+            centres = fit_centres(view.camera, centres, homogeneous, dimensions.double(), alphas)
         return {
             "boxes": image_boxes.float(),
             "locations": locate(view.camera, centres, homogeneous, dimensions[:, 0]).float(),
