@@ -18,8 +18,8 @@ NETWORKS = [
     *((arch, task) for arch in ("resdcn_18", "resdcn_101", "dla_34") for task in ("ctdet_voc",)),
     *((arch, task) for arch in BACKBONE_ALIASES for task in TASK_ALIASES),
 ]
-FAST = {(arch, "ctdet") for arch in BACKBONE_ALIASES} | {("resdcn_18", "ddd"), ("dla_34", "ddd")}
-MARKED = [pytest.param(n, marks=[] if n in FAST else pytest.mark.slow) for n in NETWORKS]
+SLOW = [("hourglass", "ddd"), ("hourglass", "multi_pose")]
+MARKED = [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in NETWORKS]
 
 
 def named(network):
@@ -124,16 +124,9 @@ def run(model, reference, size):
         return model(reference.image(1, *size).to(next(model.parameters()).dtype))
 
 
-def test_maps_of_a_small_image(reference, filled):
+def test_maps(reference, filled):
     model, expected = filled
-    size = sizes(expected)[0]
-    assert_maps(run(model, reference, size), expected, size, "val64", rtol=0, atol=1e-5)
-
-
-@pytest.mark.slow
-def test_maps_of_larger_images(reference, filled):
-    model, expected = filled
-    for size in sizes(expected)[1:]:
+    for size in sizes(expected):
         assert_maps(run(model, reference, size), expected, size, "val64", rtol=0, atol=1e-5)
 
 
@@ -151,10 +144,8 @@ def test_maps_in_single_precision(reference, arch):
 @pytest.mark.parametrize(
     "network",
     [
-        ("resdcn_18", "ctdet"),
-        ("dla_34", "ctdet"),
-        *(pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS if n[0] == "resdcn_101"),
-        *(pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS if n[0] == "hourglass"),
+        *(n for n in NETWORKS if n[0] != "hourglass"),
+        pytest.param(("hourglass", "ctdet"), marks=pytest.mark.slow),
     ],
     ids=named,
 )
