@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parse(arguments)
     try:
         source = open_source(args)
-        weights = find_file(args.weights or f"weights/street_{args.task}_resnet18.safetensors")
+        weights = find_file(args.weights or f"weights/street_{args.task}.safetensors")
     except (SourceError, FileNotFoundError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2

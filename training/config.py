@@ -96,7 +96,6 @@ class RunConfig:
         seed: seed of the initial weights, the order and the augmentation.
         output: folder of the run: weights, state for resuming, log.
         initial_weights: weights file to start from; none: random weights.
-        auxiliary_neck: train the trunk through a second neck as well, see `training.auxiliary`.
         threads: PyTorch threads; 0: PyTorch's choice.
         save_every: steps between two saved states.
     """
@@ -108,7 +107,6 @@ class RunConfig:
     seed: int = 317
     output: str = "build/training/run"
     initial_weights: str = ""
-    auxiliary_neck: bool = False
     threads: int = 0
     save_every: int = 500
     data: DataConfig = field(default_factory=DataConfig)

@@ -66,7 +66,6 @@ def _what_decides(config: RunConfig) -> tuple[object, ...]:
         config.fit,
         config.seed,
         config.initial_weights,
-        config.auxiliary_neck,
         config.augment,
         config.optimiser,
         (config.data.train_seed, config.data.train_images),

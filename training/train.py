@@ -22,7 +22,6 @@ from centernet_ros.backends import choose_device
 from centernet_ros.checkpoint import CheckpointError, load_model, load_weights, save_checkpoint
 from centernet_ros.models import build_model
 from centernet_ros.tasks import build_task
-from training.auxiliary import WithSkipNeck
 from training.config import ConfigError, RunConfig, load_config
 from training.data.loading import training_batches
 from training.data.street_samples import StreetSamples
@@ -61,10 +60,9 @@ def run(config: RunConfig, device: torch.device, *, resume: bool = False) -> int
     model = build_model(preset.backbone, preset.task, len(preset.class_names))
     if config.initial_weights:
         load_weights(model, config.initial_weights)
-    network = WithSkipNeck(model) if config.auxiliary_neck else model
-    network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(network.parameters(), config.optimiser.learning_rate)
-    first_step = load_state(output / STATE_FILE, network, optimiser, config) if resume else 0
+    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.Adam(model.parameters(), config.optimiser.learning_rate)
+    first_step = load_state(output / STATE_FILE, model, optimiser, config) if resume else 0
 
     total = config.steps_per_epoch * config.optimiser.epochs
     with _caught_signals() as caught, _Progress(config, output, first_step, total) as progress:
@@ -73,11 +71,11 @@ def run(config: RunConfig, device: torch.device, *, resume: bool = False) -> int
             progress.show(result)
             stop = bool(caught)
             if stop or result.step == total or result.step % config.save_every == 0:
-                save_state(output / STATE_FILE, network, optimiser, result.step, config)
+                save_state(output / STATE_FILE, model, optimiser, result.step, config)
             return not stop
 
         done = train(
-            network,
+            model,
             task,
             optimiser,
             batches=training_batches(config, first_step),

@@ -92,7 +92,7 @@ class NodeParameters:
     """What an operator sets. `config/detection2d.yaml` lists every parameter with its default."""
 
     weights: str = _parameter(
-        "weights/street_detection2d_resnet18.safetensors",
+        "weights/street_detection2d.safetensors",
         "Weights file: a path as given, or within the package.",
         pattern=".+",
         known="paths of a file",

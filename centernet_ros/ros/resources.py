@@ -12,7 +12,7 @@ def find_file(name: str) -> Path:
 
     Args:
         name: absolute, or relative to the working directory or to the package, e.g.
-            `weights/street_detection2d_resnet18.safetensors`.
+            `weights/street_detection2d.safetensors`.
 
     Raises:
         FileNotFoundError: There is no such file; the message says where it was looked for.

@@ -20,7 +20,7 @@ from demo.__main__ import main
 from demo.records import Received, Sent, Tail, Timed
 
 CHECKOUT = Path(__file__).parents[2]
-WEIGHTS = CHECKOUT / "weights/street_detection2d_resnet18.safetensors"
+WEIGHTS = CHECKOUT / "weights/street_detection2d.safetensors"
 TIMEOUT = 100
 
 

@@ -1,0 +1,56 @@
+"""ResNet-18 with a feature pyramid: for own data, where no ImageNet weights are at hand.
+
+This backbone is not the authors'. Their ResNet up-sampling has no connection around the trunk's
+last stage, so that even the place of a small object must find its way through a map of stride 32;
+from random weights it learns that far slower than a neck with skip connections (Lin et al. 2017,
+"Feature Pyramid Networks"). This neck also does without deformable convolutions.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.models import resnet
+
+CHANNELS = 64
+
+
+class ResNet18Pyramid(nn.Module):
+    """Image (B, 3, H, W) to features (B, 64, H/4, W/4)."""
+
+    stacks = 1
+    out_channels = CHANNELS
+    head_channels = CHANNELS
+    input_multiple = 32
+
+    def __init__(self) -> None:
+        super().__init__()
+        trunk = resnet.resnet18(weights=None)
+        self.stem = nn.Sequential(trunk.conv1, trunk.bn1, trunk.relu, trunk.maxpool)
+        self.stages = nn.ModuleList([trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4])
+        self.lateral = nn.ModuleList(nn.Conv2d(width, CHANNELS, 1) for width in (64, 128, 256, 512))
+        self.smooth = nn.Sequential(
+            nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False),
+            nn.BatchNorm2d(CHANNELS),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """One feature map per stack; there is one stack."""
+        x = self.stem(image)
+        levels = []
+        for stage, lateral in zip(self.stages, self.lateral, strict=True):
+            x = stage(x)
+            levels.append(lateral(x))
+        merged = levels.pop()
+        while levels:
+            merged = levels.pop() + F.interpolate(merged, scale_factor=2.0)
+        return [self.smooth(merged)]
+
+    @staticmethod
+    def start_regression(layer: nn.Conv2d) -> None:
+        """Heads that regress start with answers near zero."""
+        nn.init.normal_(layer.weight, std=0.001)
+        nn.init.zeros_(cast(Tensor, layer.bias))
