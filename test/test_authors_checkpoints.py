@@ -21,7 +21,7 @@ from centernet_ros.checkpoint import (
 )
 from centernet_ros.checkpoint.__main__ import main
 from centernet_ros.checkpoint.authors import UNUSED, to_authors
-from centernet_ros.models import build_model
+from centernet_ros.models import BACKBONES, build_model
 from centernet_ros.presets import PRESETS, Fit, ModelPreset
 
 
@@ -203,6 +203,12 @@ def test_networks_are_recognised(backbone, task, classes):
         assert recognise(state) == (backbone, task, classes)
 
 
+def test_every_backbone_is_recognised():
+    for backbone in BACKBONES:
+        with torch.device("meta"):
+            assert recognise(network(backbone).state_dict()) == (backbone, "detection2d", 2)
+
+
 def test_unknown_networks_are_told(state):
     with pytest.raises(CheckpointError, match=r"none of the backbones resnet18, .*: 0\.weight$"):
         recognise({"0.weight": torch.zeros(1)})
@@ -335,8 +341,9 @@ def torchvision_weights():
     return torchvision.models.resnet18().state_dict()
 
 
-def test_trunk_of_torchvision(tmp_path, torchvision_weights):
-    model = network()
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet18_pyramid"])
+def test_trunk_of_torchvision(tmp_path, torchvision_weights, backbone):
+    model = network(backbone)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     load_trunk(model, save(tmp_path / "resnet18-f37072fd.pth", torchvision_weights, zipped=True))
     assert changed(model, before) == {"backbone.stem", "backbone.stages"}

@@ -81,10 +81,11 @@ UNUSED = ("base.fc.weight", "base.fc.bias")
 """The classifier of ImageNet, which every DLA file of the authors still holds."""
 
 MARKERS = {
-    "resnet18": ("backbone.stages.0.0.conv1.weight", (64, 64, 3, 3)),
+    "resnet18": ("backbone.up.0.0.weight", (256, 512, 3, 3)),
     "resnet101": ("backbone.stages.2.22.conv1.weight", (256, 1024, 1, 1)),
     "dla34": ("backbone.trunk.level5.root.conv.weight", (512, 1280, 1, 1)),
     "hourglass104": ("backbone.links.0.residual.conv1.weight", (256, 256, 3, 3)),
+    "resnet18_pyramid": ("backbone.lateral.0.weight", (64, 64, 1, 1)),
 }
 """A tensor of each backbone that no other has."""
 

@@ -17,11 +17,12 @@ TRUNKS = {
     "resnet101": ("backbone.stem.", "backbone.stages."),
     "dla34": ("backbone.trunk.",),
     "hourglass104": ("backbone.",),
+    "resnet18_pyramid": ("backbone.stem.", "backbone.stages."),
 }
 """Beginnings of the names of the tensors that a file has to hold."""
 
-IMAGENET = ("resnet18", "resnet101")
-"""Trunks that torchvision has weights of, under the same names."""
+IMAGENET = {"resnet18": "resnet18", "resnet101": "resnet101", "resnet18_pyramid": "resnet18"}
+"""Trunks that torchvision has weights of, and their names there."""
 
 
 def load_trunk(model: nn.Module, source: Path | str = "imagenet") -> None:
@@ -62,7 +63,7 @@ def _imagenet(backbone: str) -> dict[str, Tensor]:
         raise CheckpointError(
             f"torchvision has no ImageNet weights of {backbone}: give a file with its trunk instead"
         )
-    weights = torchvision.models.get_model_weights(backbone)["IMAGENET1K_V1"]
+    weights = torchvision.models.get_model_weights(IMAGENET[backbone])["IMAGENET1K_V1"]
     try:
         return dict(weights.get_state_dict(progress=False, check_hash=True))
     except OSError as error:  # of which the errors of urllib are a kind
