@@ -11,6 +11,11 @@ import torch
 
 from centernet_ros.structures import Detections2D, View
 
+# Networks this small gain nothing from a second thread, but on a busy machine threads that wait for
+# each other are many times slower. Child processes inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+
 REFERENCE = Path(__file__).parent / "parity" / "reference"
 
 
