@@ -38,13 +38,16 @@ def draw_detections(image: Image, detections: Detections2D, class_names: Sequenc
     thickness = max(1, round(max(image.shape[:2]) / 500))
     # OpenCV fails beyond 32 bits; a million pixels away is out of sight all the same.
     boxes = detections.boxes.nan_to_num(nan=-1e6).clamp(-1e6, 1e6).round().int().tolist()
-    for i in reversed(range(len(detections))):
-        label = int(detections.labels[i])
-        colour = class_colour(class_names[label], label)
+    labels = detections.labels.tolist()
+    colours = [class_colour(class_names[label], label) for label in labels]
+    worst_first = range(len(detections) - 1, -1, -1)
+    for i in worst_first:
+        text = f"{class_names[labels[i]]} {float(detections.scores[i]):.2f}"
+        _draw_label(canvas, text, (boxes[i][0], boxes[i][1]), colours[i], thickness)
+    # After all the plates, which would hide the boxes of small neighbours.
+    for i in worst_first:
         x1, y1, x2, y2 = boxes[i]
-        cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, thickness, cv2.LINE_AA)
-        text = f"{class_names[label]} {float(detections.scores[i]):.2f}"
-        _draw_label(canvas, text, (x1, y1), colour, thickness)
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), colours[i], thickness, cv2.LINE_AA)
     return canvas
 
 
@@ -52,7 +55,7 @@ def _draw_label(
     canvas: Image, text: str, corner: tuple[int, int], colour: Colour, thickness: int
 ) -> None:
     """Text on a filled plate above a box's corner, moved inside where the image ends."""
-    scale = 0.4 * thickness
+    scale = 0.35 * thickness
     (width, height), baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
     left = int(np.clip(corner[0], 0, max(0, canvas.shape[1] - width)))
     bottom = max(corner[1], height + baseline)
