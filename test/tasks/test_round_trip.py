@@ -41,13 +41,13 @@ def views(draw, with_camera=True):
     steps = draw(st.tuples(st.integers(1, 8), st.integers(1, 10)))
     input_size = (32 * steps[0], 32 * steps[1])
     camera = draw(cameras(image_size)) if with_camera else None
-    fit = draw(st.sampled_from([*Fit, "crop", "mirrored crop"]))
-    if isinstance(fit, Fit):
+    if draw(st.booleans()):
+        fit = draw(st.sampled_from(Fit))
         preset = ModelPreset("detection2d", "resnet18", ("thing",), input_size, fit)
         return view_of(image_size, preset, camera)
     # The input's middle shows a point of the image, at most three times enlarged or reduced.
     scale = draw(st.floats(0.33, 3)) * input_size[1] / image_size[1]
-    sign = -1 if fit == "mirrored crop" else 1
+    sign = draw(st.sampled_from([1, -1]))
     x, y = (draw(st.floats(0.1, 0.9)) * side for side in reversed(image_size))
     rows = [
         [sign * scale, 0, input_size[1] / 2 - sign * scale * x],
