@@ -104,7 +104,7 @@ def test_a_bag_keeps_its_stamps_and_frame_ids(write_bag, random_weights, tmp_pat
     bag = write_bag(topics, "mcap", rate=4.0)
     out_folder = tmp_path / "out"
     status, out, err = finished(
-        demo("--bag", bag, "--weights", random_weights, "--out", out_folder)
+        run_demo("--bag", bag, "--weights", random_weights, "--out", out_folder)
     )
     assert (status, err) == (0, ""), out
     table = numbers(out)
