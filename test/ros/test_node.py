@@ -132,7 +132,7 @@ def test_a_failed_configure_can_be_repeated(make_node):
 def test_foreign_weights_are_named(tmp_path):
     path = tmp_path / "foreign.pth"
     path.write_bytes(b"PK\x03\x04 not ours")
-    with pytest.raises(CheckpointError, match=r"foreign\.pth is not a safetensors file"):
+    with pytest.raises(CheckpointError, match=r"foreign\.pth cannot be read"):
         open_detector(NodeParameters(weights=str(path)))
 
 

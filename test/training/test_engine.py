@@ -31,11 +31,12 @@ def run(config, after_step):
 
 def test_two_images_are_learnt_by_heart():
     config = RunConfig(
-        input_size=(64, 192),
+        backbone="resnet18_pyramid",
+        input_size=(96, 320),
         data=DataConfig(train_seed=8, train_images=2, workers=0),
         augment=AugmentConfig(flip=0.0, scale=(1.0, 1.0), shift=0.0, colour=0.0),
         optimiser=OptimiserConfig(
-            batch_size=2, epochs=60, warmup_steps=5, learning_rate=5e-4, precision="bfloat16"
+            batch_size=2, epochs=60, warmup_steps=5, learning_rate=1e-3, precision="bfloat16"
         ),
     )
     losses = []

@@ -80,9 +80,7 @@ def training_batches(config: RunConfig, first_step: int) -> DataLoader[Batch]:
     return DataLoader(
         TrainingSet(samples, config),
         batch_sampler=ShuffledSteps(config, first_step),
-        num_workers=data.workers,
-        worker_init_fn=_prepare_worker,
-        persistent_workers=False,
+        **_workers(data.workers),
     )
 
 
@@ -111,10 +109,22 @@ def evaluation_batches(
     return DataLoader(
         EvaluationSet(samples, preset),
         batch_size=batch_size,
-        num_workers=workers,
-        worker_init_fn=_prepare_worker,
         collate_fn=list,
+        **_workers(workers),
     )
+
+
+def _workers(count: int) -> dict[str, Any]:
+    """What a DataLoader needs to know of its processes."""
+    if not count:
+        return {"num_workers": 0}
+    # Spawned, not forked: a fork inherits the locks of OpenCV's and OpenMP's threads, and a worker
+    # that finds one of them taken waits for ever.
+    return {
+        "num_workers": count,
+        "worker_init_fn": _prepare_worker,
+        "multiprocessing_context": "spawn",
+    }
 
 
 def _prepare_worker(_worker: int) -> None:
