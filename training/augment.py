@@ -20,23 +20,32 @@ def random_view(
 ) -> View:
     """The preset's view of an image, or of a crop about one of its objects, randomly changed.
 
-    The view has no camera: the geometry of a changed picture is not the camera's.
+    The view keeps the camera where the picture shows everything in its place and size, or mirrored;
+    else the geometry is not the camera's any more.
     """
     height, width = sample.image.shape[:2]
-    view = view_of((height, width), preset)
+    view = view_of((height, width), preset, sample.camera)
     focus = np.array([width / 2, height / 2])
-    if any(config.crop):
+    crop = any(config.crop)
+    if crop:
         view = dataclasses.replace(view, input_size=config.crop)
         if len(sample.truth) > 0:
             box = sample.truth.boxes[random.integers(len(sample.truth))].double().numpy()
             focus = (box[:2] + box[2:]) / 2
     size = np.array(view.input_size[::-1])
-    scale = random.uniform(*config.scale)
+    scale, shift = (
+        random.uniform(*config.scale),
+        random.uniform(-config.shift, config.shift, size=2),
+    )
+    if random.random() < config.keep_geometry:
+        scale, shift = 1.0, np.zeros(2)
     mirror = -1 if random.random() < config.flip else 1
     linear = np.diag([scale * mirror, scale]) @ view.to_input[:, :2].numpy()
-    shift = random.uniform(-config.shift, config.shift, size=2) * size
-    affine = np.column_stack([linear, size / 2 + shift - linear @ focus])
-    return dataclasses.replace(view, to_input=torch.from_numpy(affine))
+    affine = np.column_stack([linear, size / 2 + shift * size - linear @ focus])
+    kept = scale == 1 and not shift.any() and not crop
+    return dataclasses.replace(
+        view, to_input=torch.from_numpy(affine), camera=sample.camera if kept else None
+    )
 
 
 def random_colour(image: Image, config: AugmentConfig, random: np.random.Generator) -> Image:

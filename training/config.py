@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import yaml
 
-from centernet_ros.presets import STREET_CLASSES, Fit, ModelPreset
+from centernet_ros.presets import Fit, ModelPreset
+from training.data.street_samples import street_classes
 
 Config = TypeVar("Config")
 
@@ -51,6 +52,8 @@ class AugmentConfig:
         flip: probability of mirroring.
         scale: factors between which the image's scale is drawn.
         shift: largest shift of the image, or of the object in the crop, as a fraction of the sides.
+        keep_geometry: probability of leaving scale and shift as they are. Depth and size in metres
+            are learnt from such whole images alone.
         colour: largest relative change of brightness, contrast and saturation.
     """
 
@@ -58,6 +61,7 @@ class AugmentConfig:
     flip: float = 0.5
     scale: tuple[float, float] = (0.8, 1.2)
     shift: float = 0.1
+    keep_geometry: float = 0.0
     colour: float = 0.2
 
 
@@ -140,7 +144,11 @@ class RunConfig:
         """What the trained network will be used with."""
         try:
             return ModelPreset(
-                self.task, self.backbone, STREET_CLASSES, self.input_size, Fit(self.fit)
+                self.task,
+                self.backbone,
+                street_classes(self.task),
+                self.input_size,
+                Fit(self.fit),
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None

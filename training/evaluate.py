@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"training.evaluate: {error}", file=sys.stderr)
         return 1
     task = build_task(preset.task, len(preset.class_names))
-    samples = StreetSamples(options.seed, options.images)
+    samples = StreetSamples(options.seed, options.images, preset.task)
     metrics = evaluate(model.to(device), task, preset, samples, options.workers)
     print(metrics.table())
     if options.json:

@@ -101,7 +101,7 @@ def _evaluate_file(path: Path, config: RunConfig, device: torch.device) -> BoxMe
     """Metrics of the weights as stored, on the run's validation images."""
     model, preset = load_model(path)
     data = config.data
-    samples = StreetSamples(data.validation_seed, data.validation_images)
+    samples = StreetSamples(data.validation_seed, data.validation_images, preset.task)
     task = build_task(preset.task, len(preset.class_names))
     return evaluate(model.to(device), task, preset, samples, data.workers)
 

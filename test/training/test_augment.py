@@ -1,12 +1,14 @@
 """Augmentation moves picture and truth together."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from centernet_ros.image import view_of, warp
 from centernet_ros.presets import ModelPreset
-from centernet_ros.structures import Detections2D
+from centernet_ros.structures import CameraIntrinsics, Detections2D
 from training.augment import random_colour, random_view
 from training.config import AugmentConfig
 from training.data.sample import Sample
@@ -98,6 +100,37 @@ def test_a_crop_of_an_empty_scene_shows_its_middle():
     torch.testing.assert_close(
         view.to_grid(torch.tensor([[320.0, 96.0]])), torch.tensor([[12.0, 8.0]]).double()
     )
+
+
+CAMERA = CameraIntrinsics.pinhole(500.0, (320.0, 96.0), SIZE)
+SEEN = dataclasses.replace(BLACK, camera=CAMERA)
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+def test_the_camera_stays_where_everything_keeps_its_place_and_size(flip):
+    config = AugmentConfig(flip=flip, scale=(1.0, 1.0), shift=0.0)
+
+    assert random_view(SEEN, PRESET, config, np.random.default_rng(0)).camera is CAMERA
+
+
+@pytest.mark.parametrize(
+    "change", [{"scale": (0.9, 0.95)}, {"shift": 0.1}, {"crop": (64, 96)}], ids=str
+)
+def test_a_changed_geometry_is_not_the_cameras(change):
+    config = AugmentConfig(**{"scale": (1.0, 1.0), "shift": 0.0, **change})
+
+    assert random_view(SEEN, PRESET, config, np.random.default_rng(0)).camera is None
+
+
+def test_the_geometry_is_kept_as_often_as_asked_for():
+    config = AugmentConfig(flip=0.0, keep_geometry=0.25)
+    views = [random_view(SEEN, PRESET, config, np.random.default_rng(i)) for i in range(400)]
+    kept = [view for view in views if view.camera is not None]
+
+    assert 70 <= len(kept) <= 130
+    plain = view_of(SIZE, PRESET).to_input
+    for view in views:
+        assert (view.camera is not None) == torch.allclose(view.to_input, plain)
 
 
 def test_colour_changes_stay_8_bit_and_bounded():

@@ -76,7 +76,7 @@ class ShuffledSteps(Sampler[list[tuple[int, int]]]):
 def training_batches(config: RunConfig, first_step: int) -> DataLoader[Batch]:
     """Every batch of the run from a step on."""
     data = config.data
-    samples = StreetSamples(data.train_seed, data.train_images)
+    samples = StreetSamples(data.train_seed, data.train_images, config.task)
     return DataLoader(
         TrainingSet(samples, config),
         batch_sampler=ShuffledSteps(config, first_step),

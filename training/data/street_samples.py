@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
+
+from centernet_ros.class_names import KITTI_CLASSES, POSE_CLASSES
 from centernet_ros.structures import Detections2D
 from training.data.sample import Sample
-from training.data.street import StreetDataset
+from training.data.street import StreetDataset, StreetFrame
 
 
 @dataclass(frozen=True)
@@ -15,6 +18,12 @@ class StreetSamples:
 
     seed: int
     count: int
+    task: str = "detection2d"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each label."""
+        return street_classes(self.task)
 
     def __len__(self) -> int:
         return self.count
@@ -22,7 +31,24 @@ class StreetSamples:
     def __getitem__(self, index: int) -> Sample:
         """One image; the same seed and index give the same image on every machine."""
         frame = StreetDataset(self.seed, self.count)[index]
-        objects = frame.objects
-        truth = Detections2D(objects.boxes, objects.scores, objects.labels)
+        truth, ignored = _truth(frame, self.task)
         name = f"street seed {self.seed} image {index}"
-        return Sample(name, frame.image, truth, frame.ignored, frame.camera)
+        return Sample(name, frame.image, truth, ignored, frame.camera)
+
+
+def street_classes(task: str) -> tuple[str, ...]:
+    """What a task looks for in the street; only people have joints, riders among them."""
+    return POSE_CLASSES if task == "pose" else KITTI_CLASSES
+
+
+def _truth(frame: StreetFrame, task: str) -> tuple[Detections2D, Detections2D]:
+    """Objects and ignored regions, as the task has them."""
+    if task == "detection3d":
+        return frame.objects, frame.ignored
+    if task == "pose":
+        # The box of an ignored cyclist holds the bicycle too, which a region to ignore may do.
+        people = frame.ignored[frame.ignored.labels != KITTI_CLASSES.index("car")]
+        ignored = Detections2D(people.boxes, people.scores, torch.zeros_like(people.labels))
+        return frame.poses, ignored
+    objects = frame.objects
+    return Detections2D(objects.boxes, objects.scores, objects.labels), frame.ignored

@@ -1,0 +1,76 @@
+"""Every task finds its own truth in the same street image."""
+
+import pytest
+import torch
+
+from centernet_ros.structures import Detections2D, Detections3D, Poses
+from training.config import DataConfig, OptimiserConfig, RunConfig
+from training.data.loading import training_batches
+from training.data.street import StreetDataset
+from training.data.street_samples import StreetSamples
+
+SEED = 1
+
+
+def busy_index(count=20):
+    """An image with people, and with ignored cars beside other ignored objects."""
+    frames = StreetDataset(SEED, count)
+    for index in range(count):
+        ignored = set(frames[index].ignored.labels.tolist())
+        if len(frames[index].poses) and 1 in ignored and len(ignored) > 1:
+            return index
+    pytest.fail("no such image")
+
+
+INDEX = busy_index()
+FRAME = StreetDataset(SEED, INDEX + 1)[INDEX]
+
+
+def sample_of(task):
+    return StreetSamples(SEED, INDEX + 1, task)[INDEX]
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "classes"),
+    [
+        ("detection2d", Detections2D, ("pedestrian", "car", "cyclist")),
+        ("detection3d", Detections3D, ("pedestrian", "car", "cyclist")),
+        ("pose", Poses, ("person",)),
+    ],
+)
+def test_a_task_gets_truth_of_its_type_and_its_classes(task, kind, classes):
+    sample = sample_of(task)
+
+    assert type(sample.truth) is kind
+    assert StreetSamples(SEED, 1, task).class_names == classes
+    assert sample.camera.image_size == sample.image.shape[:2]
+    assert int(sample.truth.labels.max()) < len(classes)
+
+
+def test_boxes_in_space_are_the_frames():
+    torch.testing.assert_close(sample_of("detection3d").truth.locations, FRAME.objects.locations)
+
+
+def test_people_are_ignored_as_people_and_cars_are_background_of_the_pose():
+    sample = sample_of("pose")
+    people = FRAME.ignored.boxes[FRAME.ignored.labels != 1]
+
+    torch.testing.assert_close(sample.truth.keypoints, FRAME.poses.keypoints)
+    torch.testing.assert_close(sample.ignored.boxes, people)
+    assert 0 < len(people) < len(FRAME.ignored)
+    assert set(sample.ignored.labels.tolist()) == {0}
+
+
+@pytest.mark.parametrize("task", ["detection3d", "pose"])
+def test_batches_hold_the_tasks_targets(task):
+    config = RunConfig(
+        task=task,
+        input_size=(64, 192),
+        data=DataConfig(train_seed=SEED, train_images=2, workers=0),
+        optimiser=OptimiserConfig(batch_size=2, epochs=1),
+    )
+    (batch,) = training_batches(config, 0)
+
+    joints_or_depth = {"detection3d": "depth", "pose": "joints"}[task]
+    assert batch[joints_or_depth].shape[0] == 2
+    assert batch["mask"].any()
