@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 
 import torch
 from torch import Tensor
 
 from centernet_ros.structures import NUM_JOINTS
 from centernet_ros.tasks.heatmap import cell_points, channel_peaks, gather
+
+JOINT_NAMES = (
+    "nose",
+    *("left_eye", "right_eye", "left_ear", "right_ear"),
+    *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
+    *("left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
+)
+"""COCO's names of the joints, in order."""
+
+JOINT_NAMES = (
+    "nose",
+    *("left_eye", "right_eye", "left_ear", "right_ear"),
+    *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
+    *("left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
+)
+"""COCO's names of the joints, in the order of the network's maps."""
+
+LIMBS = (
+    *((0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 6)),
+    *((5, 7), (7, 9), (6, 8), (8, 10), (5, 11), (6, 12), (11, 12)),
+    *((11, 13), (13, 15), (12, 14), (14, 16)),
+)
+"""Pairs of joints that a drawn skeleton connects."""
 
 MIRROR_ORDER = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
 """Joint that each joint looks like in the mirrored image: left and right change places."""
@@ -18,6 +42,21 @@ MIN_SCORE = 0.1
 
 MAX_DISTANCE = 0.3
 """How far a joint is pulled at most, as a share of the longer side of the person's box."""
+
+
+class Side(Enum):
+    """Where a joint or a limb is, as the person itself would say."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    MIDDLE = "middle"
+
+
+def side_of(*joints: int) -> Side:
+    """The side of a joint or of the limb between two joints; one that joins both is the middle."""
+    sides = {name.partition("_")[0] for name in (JOINT_NAMES[joint] for joint in joints)}
+    sides.discard("nose")
+    return Side(sides.pop()) if len(sides) == 1 else Side.MIDDLE
 
 
 def unmirror_joints(values: Tensor) -> Tensor:
