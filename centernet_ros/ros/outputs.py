@@ -41,14 +41,16 @@ class Output:
     """A topic of a task; its `messages.py` lists them as `OUTPUTS`.
 
     Attributes:
-        topic: name, private to the node.
+        topic: name below the node's own or, of several cameras, below the camera's.
         message_type: type of its messages.
         to_message: results of one image, class names and the image's header to a message.
+        in_space: whether it tells places in metres, for which the camera must be calibrated.
     """
 
     topic: str
     message_type: Any
     to_message: Callable[[Any, Sequence[str], Any], Any]
+    in_space: bool = False
 
 
 def outputs_of(task: str) -> tuple[Output, ...]:
@@ -65,7 +67,10 @@ class Outputs:
         self._node = node
         self._class_names = preset.class_names
         self._results = [
-            (node.create_lifecycle_publisher(output.message_type, output.topic, RELIABLE), output)
+            (
+                node.create_lifecycle_publisher(output.message_type, f"~/{output.topic}", RELIABLE),
+                output,
+            )
             for output in outputs_of(preset.task)
         ]
         self._debug_image = node.create_lifecycle_publisher(

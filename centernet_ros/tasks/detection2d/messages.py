@@ -34,10 +34,11 @@ def to_messages(
         detection = Detection2D(header=header, results=[hypothesis])
         detection.bbox.center.position.x = (x1 + x2) / 2
         detection.bbox.center.position.y = (y1 + y2) / 2
-        detection.bbox.size_x = x2 - x1
-        detection.bbox.size_y = y2 - y1
+        # A network may answer a negative size, which no subscriber expects.
+        detection.bbox.size_x = max(0.0, x2 - x1)
+        detection.bbox.size_y = max(0.0, y2 - y1)
         array.detections.append(detection)
     return array
 
 
-OUTPUTS = (Output("~/detections_2d", Detection2DArray, to_messages),)
+OUTPUTS = (Output("detections_2d", Detection2DArray, to_messages),)

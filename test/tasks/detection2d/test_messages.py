@@ -41,6 +41,15 @@ def test_boxes_scores_and_names():
     assert second.bbox.center.position.x - second.bbox.size_x / 2 == -4
 
 
+def test_a_negative_size_is_none():
+    detections = Detections2D(
+        torch.tensor([[30.0, 20.0, 10.0, 60.0]]), torch.tensor([0.5]), torch.tensor([0])
+    )
+    (detection,) = to_messages(detections, ("car",), header()).detections
+    assert (detection.bbox.center.position.x, detection.bbox.size_x) == (20, 0)
+    assert detection.bbox.size_y == 40
+
+
 def test_nothing_gives_an_array_with_a_header():
     array = to_messages(Detections2D.empty(), ("car",), header())
     assert array.header == header()
@@ -49,5 +58,5 @@ def test_nothing_gives_an_array_with_a_header():
 
 def test_the_topic():
     (output,) = OUTPUTS
-    assert output.topic == "~/detections_2d"
+    assert output.topic == "detections_2d"
     assert output.to_message is to_messages

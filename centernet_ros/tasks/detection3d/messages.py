@@ -1,0 +1,79 @@
+"""3D boxes as `vision_msgs`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from vision_msgs.msg import (
+    BoundingBox3D,
+    Detection2DArray,
+    Detection3D,
+    Detection3DArray,
+    ObjectHypothesisWithPose,
+)
+
+from centernet_ros.ros.outputs import Output
+from centernet_ros.structures import Detections2D, Detections3D
+from centernet_ros.tasks.detection2d.messages import to_messages as to_box_messages
+
+
+def to_box(dimensions: Sequence[float], location: Sequence[float], yaw: float) -> BoundingBox3D:
+    """A box of KITTI's form as a box with a pose, both in the camera's optical frame.
+
+    Args:
+        dimensions: height, width, length in metres.
+        location: centre of the bottom face in metres; y points down.
+        yaw: KITTI's rotation_y in radians.
+
+    Returns:
+        The pose of the geometric centre. The box's own axes are x along the length (where the
+        object heads), y along the width (to its left) and z along the height (up).
+    """
+    height, width, length = (max(0.0, value) for value in dimensions)
+    box = BoundingBox3D()
+    box.size.x, box.size.y, box.size.z = length, width, height
+    x, y, z = location
+    box.center.position.x, box.center.position.y, box.center.position.z = x, y - height / 2, z
+    # A quarter turn about x brings up from the optical frame's z to its -y; the yaw follows.
+    cos, sin = math.cos(yaw / 2) * math.sqrt(0.5), math.sin(yaw / 2) * math.sqrt(0.5)
+    orientation = box.center.orientation
+    orientation.x, orientation.y, orientation.z, orientation.w = cos, sin, -sin, cos
+    return box
+
+
+def to_messages(
+    detections: Detections2D, class_names: Sequence[str], header: Any
+) -> Detection3DArray:
+    """All 3D boxes of one image, also when there is none, under the image's own header.
+
+    Results without a place in space, as of an image without calibration, give an empty array.
+    Every detection has one hypothesis with the class name, the score and the box's pose. `id` stays
+    empty for a tracker to fill.
+    """
+    array = Detection3DArray(header=header)
+    if not isinstance(detections, Detections3D):
+        return array
+    rows = zip(
+        detections.dimensions.tolist(),
+        detections.locations.tolist(),
+        detections.yaws.tolist(),
+        detections.scores.tolist(),
+        detections.labels.tolist(),
+        strict=True,
+    )
+    for dimensions, location, yaw, score, label in rows:
+        box = to_box(dimensions, location, yaw)
+        hypothesis = ObjectHypothesisWithPose()
+        hypothesis.hypothesis.class_id = class_names[label]
+        hypothesis.hypothesis.score = score
+        hypothesis.pose.pose = box.center
+        array.detections.append(Detection3D(header=header, results=[hypothesis], bbox=box))
+    return array
+
+
+OUTPUTS = (
+    Output("detections_3d", Detection3DArray, to_messages, in_space=True),
+    Output("detections_2d", Detection2DArray, to_box_messages),
+)

@@ -1,0 +1,47 @@
+"""People with their joints as messages of this package, as `vision_msgs` has none for joints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from vision_msgs.msg import Detection2DArray
+
+from centernet_ros.msg import KeyPoint, Person, PersonArray
+from centernet_ros.ros.outputs import Output
+from centernet_ros.structures import Poses
+from centernet_ros.tasks.detection2d.messages import to_messages as to_box_messages
+from centernet_ros.tasks.pose.joints import JOINT_NAMES
+
+
+def to_messages(poses: Poses, class_names: Sequence[str], header: Any) -> PersonArray:
+    """All people of one image, also when there is none, under the image's own header.
+
+    Boxes and joints are in pixels of the camera's image. Every person has all 17 joints. `id` stays
+    empty for a tracker to fill.
+    """
+    array = PersonArray(header=header)
+    rows = zip(
+        poses.boxes.tolist(),
+        poses.scores.tolist(),
+        poses.keypoints.tolist(),
+        poses.keypoint_scores.tolist(),
+        strict=True,
+    )
+    for (x1, y1, x2, y2), score, points, point_scores in rows:
+        person = Person(header=header, score=score)
+        person.center_x, person.center_y = (x1 + x2) / 2, (y1 + y2) / 2
+        # A network may answer a negative size, which no subscriber expects.
+        person.size_x, person.size_y = max(0.0, x2 - x1), max(0.0, y2 - y1)
+        joints = zip(JOINT_NAMES, points, point_scores, strict=True)
+        person.key_points = [
+            KeyPoint(name=name, x=x, y=y, score=joint_score) for name, (x, y), joint_score in joints
+        ]
+        array.people.append(person)
+    return array
+
+
+OUTPUTS = (
+    Output("poses", PersonArray, to_messages),
+    Output("detections_2d", Detection2DArray, to_box_messages),
+)
