@@ -100,6 +100,8 @@ class RunConfig:
         seed: seed of the initial weights, the order and the augmentation.
         output: folder of the run: weights, state for resuming, log.
         initial_weights: weights file to start from; none: random weights.
+        initial_trunk: where the backbone starts from instead, heads being random: `imagenet`, or a
+            weights file of the same backbone, for whatever task.
         threads: PyTorch threads; 0: PyTorch's choice.
         save_every: steps between two saved states.
     """
@@ -111,6 +113,7 @@ class RunConfig:
     seed: int = 317
     output: str = "build/training/run"
     initial_weights: str = ""
+    initial_trunk: str = ""
     threads: int = 0
     save_every: int = 500
     data: DataConfig = field(default_factory=DataConfig)
@@ -122,6 +125,8 @@ class RunConfig:
         _check(self.fit in fits, f"fit: {self.fit!r} is not one of {', '.join(fits)}")
         run = self.optimiser
         _check(run.batch_size > 0, f"optimiser.batch_size: {run.batch_size} is not positive")
+        both = self.initial_weights and self.initial_trunk
+        _check(not both, "initial_trunk: initial_weights are given too; choose one of them")
         _check(
             run.schedule in ("step", "cosine"),
             f"optimiser.schedule: {run.schedule!r} is not one of step, cosine",

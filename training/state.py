@@ -66,6 +66,7 @@ def _what_decides(config: RunConfig) -> tuple[object, ...]:
         config.fit,
         config.seed,
         config.initial_weights,
+        config.initial_trunk,
         config.augment,
         config.optimiser,
         (config.data.train_seed, config.data.train_images),

@@ -19,7 +19,13 @@ import torch
 from tqdm import tqdm
 
 from centernet_ros.backends import choose_device
-from centernet_ros.checkpoint import CheckpointError, load_model, load_weights, save_checkpoint
+from centernet_ros.checkpoint import (
+    CheckpointError,
+    load_model,
+    load_trunk,
+    load_weights,
+    save_checkpoint,
+)
 from centernet_ros.models import build_model
 from centernet_ros.tasks import build_task
 from training.config import ConfigError, RunConfig, load_config
@@ -60,6 +66,8 @@ def run(config: RunConfig, device: torch.device, *, resume: bool = False) -> int
     model = build_model(preset.backbone, preset.task, len(preset.class_names))
     if config.initial_weights:
         load_weights(model, config.initial_weights)
+    if config.initial_trunk:
+        load_trunk(model, config.initial_trunk)
     model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(model.parameters(), config.optimiser.learning_rate)
     first_step = load_state(output / STATE_FILE, model, optimiser, config) if resume else 0

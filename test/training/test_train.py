@@ -13,7 +13,9 @@ import torch
 
 from centernet_ros.checkpoint import read_checkpoint, save_checkpoint
 from centernet_ros.detector import Detector
-from training.config import load_config
+from centernet_ros.models import build_model
+from centernet_ros.presets import ModelPreset
+from training.config import ConfigError, RunConfig, load_config
 from training.train import main
 
 ROOT = Path(__file__).parents[2]
@@ -183,3 +185,24 @@ def test_foreign_initial_weights_are_refused(tmp_path, capsys):
 
     assert main([*options, "--device", "cpu"]) == 1
     assert "foreign.safetensors does not fit the network" in capsys.readouterr().err
+
+
+def test_another_tasks_backbone_is_where_a_run_starts_from(tmp_path):
+    path = tmp_path / "boxes.safetensors"
+    backbone = "resnet18_pyramid"
+    boxes = build_model(backbone, "detection2d", 3)
+    save_checkpoint(path, boxes, ModelPreset("detection2d", backbone, ("a", "b", "c")))
+    changes = ["task=pose", f"backbone={backbone}", f"initial_trunk={path}"]
+    changes += ["optimiser.learning_rate=0", "data.train_images=2", "data.validation_images=1"]
+    options = [option for change in changes for option in ("--set", change)]
+
+    assert main(["--config", str(write_config(tmp_path, "run")), *options, "--device", "cpu"]) == 0
+
+    found = weights(tmp_path / "run")
+    for name, value in boxes.backbone.named_parameters():
+        torch.testing.assert_close(found[f"backbone.{name}"].float(), value, rtol=1e-3, atol=1e-5)
+
+
+def test_initial_weights_and_trunk_exclude_each_other():
+    with pytest.raises(ConfigError, match="initial_trunk: initial_weights are given too"):
+        RunConfig(initial_weights="a", initial_trunk="b")
