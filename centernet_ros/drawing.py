@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import colorsys
+import math
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
+from centernet_ros.clipping import (
+    FAR_OUT,
+    Floats,
+    homogeneous,
+    visible_polygon,
+    visible_segments,
+)
 from centernet_ros.image import Image
-from centernet_ros.structures import Detections2D
+from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, Poses
+from centernet_ros.tasks.pose.joints import LIMBS, Side, side_of
 
 Colour = tuple[int, int, int]
 """Blue, green, red, each 0-255."""
@@ -22,6 +31,130 @@ CLASS_COLOURS: dict[str, Colour] = {
 }
 """Colours of the street's classes, close to those of the RViz plug-in for `vision_msgs`."""
 
+SIDE_COLOURS: dict[Side, Colour] = {
+    Side.LEFT: (90, 220, 60),
+    Side.RIGHT: (60, 80, 255),
+    Side.MIDDLE: (0, 220, 255),
+}
+"""Colours of a person's limbs and joints; left is the person's own left."""
+
+JOINT_THRESHOLD = 0.3
+"""Least score of a joint that is drawn, as for objects in the authors' demo."""
+
+EDGES = (
+    *((0, 1), (1, 2), (2, 3), (3, 0)),
+    *((4, 5), (5, 6), (6, 7), (7, 4)),
+    *((0, 4), (1, 5), (2, 6), (3, 7)),
+)
+"""Edges of a 3D box between the corners of `Detections3D.corners`."""
+
+FRONT = (0, 1, 5, 4)
+"""Corners of a 3D box's front face, in order."""
+
+SUB_PIXEL_BITS = 4
+"""OpenCV takes coordinates as whole numbers of 1/16 pixel."""
+
+
+def draw_results(
+    image: Image,
+    results: Detections2D,
+    class_names: Sequence[str],
+    camera: CameraIntrinsics | None = None,
+) -> Image:
+    """A copy of an image with its results drawn as their type wants it.
+
+    Args:
+        image: (H, W, 3) uint8, blue first; a grey one (H, W) becomes a coloured one.
+        results: of any task; those that shall not be seen are left out before.
+        class_names: name of each label.
+        camera: of the image; without one, 3D boxes are drawn as 2D boxes with a distance.
+    """
+    if isinstance(results, Detections3D):
+        return draw_boxes_3d(image, results, class_names, camera)
+    if isinstance(results, Poses):
+        return draw_poses(image, results, class_names)
+    return draw_detections(image, results, class_names)
+
+
+def draw_detections(image: Image, detections: Detections2D, class_names: Sequence[str]) -> Image:
+    """A copy of an image with a box and a 'class score' label for each detection, best on top."""
+    texts = [
+        f"{class_names[label]} {score:.2f}"
+        for label, score in zip(detections.labels.tolist(), detections.scores.tolist(), strict=True)
+    ]
+    return _draw_boxes(_coloured_copy(image), detections, class_names, texts)
+
+
+def draw_boxes_3d(
+    image: Image,
+    detections: Detections3D,
+    class_names: Sequence[str],
+    camera: CameraIntrinsics | None,
+) -> Image:
+    """A copy of an image with projected 3D boxes, nearest on top.
+
+    The front face is filled; the label tells class, score and the distance of the box's middle.
+    What lies behind the camera or outside the image is cut off.
+    """
+    canvas = _coloured_copy(image)
+    detections = with_finite_corners(detections)
+    texts = [
+        f"{class_names[label]} {score:.2f} {distance:.0f} m"
+        for label, score, distance in zip(
+            detections.labels.tolist(),
+            detections.scores.tolist(),
+            detections.corners().mean(dim=1).norm(dim=1).tolist(),
+            strict=True,
+        )
+    ]
+    if camera is None:
+        return _draw_boxes(canvas, detections, class_names, texts)
+    projection = camera.projection.numpy()
+    corners = detections.corners().numpy() @ projection[:, :3].T + projection[:, 3]
+    size = image.shape[0], image.shape[1]
+    first, second = np.array(EDGES).T
+    segments = [visible_segments(box[first], box[second], size) for box in corners]
+    faces = [visible_polygon(box[list(FRONT)], size) for box in corners]
+    labels = detections.labels.tolist()
+    colours = [class_colour(class_names[label], label) for label in labels]
+    thickness = line_width(image)
+    farthest_first = detections.locations[:, 2].argsort(descending=True).tolist()
+    for i in farthest_first:
+        if len(segments[i]):
+            left, top = segments[i].min(axis=(0, 1))
+            draw_label(canvas, texts[i], (round(left), round(top)), colours[i])
+    for i in farthest_first:
+        fill_polygon(canvas, faces[i], colours[i])
+        draw_lines(canvas, segments[i], colours[i], thickness)
+    return canvas
+
+
+def draw_poses(
+    image: Image,
+    poses: Poses,
+    class_names: Sequence[str],
+    joint_threshold: float = JOINT_THRESHOLD,
+) -> Image:
+    """A copy of an image with boxes, labels and skeletons, best on top.
+
+    A limb is drawn when both of its joints score at least the threshold: a person's left, right and
+    middle have colours of their own.
+    """
+    canvas = draw_detections(image, poses, class_names)
+    size = image.shape[0], image.shape[1]
+    thickness = line_width(image)
+    points = homogeneous(poses.keypoints.double().numpy())
+    known = poses.keypoint_scores.numpy() >= joint_threshold
+    for person in range(len(poses) - 1, -1, -1):
+        for first, second in LIMBS:
+            if known[person, first] and known[person, second]:
+                ends = points[person, [first]], points[person, [second]]
+                colour = SIDE_COLOURS[side_of(first, second)]
+                draw_lines(canvas, visible_segments(*ends, size), colour, 2 * thickness)
+        for joint in known[person].nonzero()[0].tolist():
+            _draw_joint(canvas, points[person, joint, :2], SIDE_COLOURS[side_of(joint)], thickness)
+    return canvas
+
 
 def class_colour(name: str, label: int) -> Colour:
     """A colour that stays the same for a class: a fixed one, or one of a wheel of hues."""
@@ -31,31 +164,19 @@ def class_colour(name: str, label: int) -> Colour:
     return int(255 * blue), int(255 * green), int(255 * red)
 
 
-def draw_detections(image: Image, detections: Detections2D, class_names: Sequence[str]) -> Image:
-    """A copy of an image with a box and a 'class score' label for each detection, best on top."""
-    canvas = image.copy()
-    # One pixel of line for every 500 pixels of image keeps boxes legible at any size.
-    thickness = max(1, round(max(image.shape[:2]) / 500))
-    # OpenCV fails beyond 32 bits; a million pixels away is out of sight all the same.
-    boxes = detections.boxes.nan_to_num(nan=-1e6).clamp(-1e6, 1e6).round().int().tolist()
-    labels = detections.labels.tolist()
-    colours = [class_colour(class_names[label], label) for label in labels]
-    worst_first = range(len(detections) - 1, -1, -1)
-    for i in worst_first:
-        text = f"{class_names[labels[i]]} {float(detections.scores[i]):.2f}"
-        _draw_label(canvas, text, (boxes[i][0], boxes[i][1]), colours[i], thickness)
-    # After all the plates, which would hide the boxes of small neighbours.
-    for i in worst_first:
-        x1, y1, x2, y2 = boxes[i]
-        cv2.rectangle(canvas, (x1, y1), (x2, y2), colours[i], thickness, cv2.LINE_AA)
-    return canvas
+def line_width(image: Image) -> int:
+    """Pixels of a line: one for every 600 pixels of image keeps results legible at any size."""
+    return max(1, round(_mean_side(image) / 600))
 
 
-def _draw_label(
-    canvas: Image, text: str, corner: tuple[int, int], colour: Colour, thickness: int
-) -> None:
+def _mean_side(image: Image) -> float:
+    """Side in pixels of a square as large as an image."""
+    return math.sqrt(image.shape[0] * image.shape[1])
+
+
+def draw_label(canvas: Image, text: str, corner: tuple[int, int], colour: Colour) -> None:
     """Text on a filled plate above a box's corner, moved inside where the image ends."""
-    scale = 0.35 * thickness
+    scale, thickness = max(0.35, _mean_side(canvas) / 1400), line_width(canvas)
     (width, height), baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
     left = int(np.clip(corner[0], 0, max(0, canvas.shape[1] - width)))
     bottom = max(corner[1], height + baseline)
@@ -65,3 +186,72 @@ def _draw_label(
     ink = (0, 0, 0) if luminance > 127 else (255, 255, 255)
     origin = (left, bottom - baseline)
     cv2.putText(canvas, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, thickness, cv2.LINE_AA)
+
+
+def draw_lines(canvas: Image, segments: Floats, colour: Colour, thickness: int) -> None:
+    """Smooth lines (N, 2, 2) between sub-pixel points."""
+    for start, end in _fixed_point(segments).tolist():
+        cv2.line(canvas, start, end, colour, thickness, cv2.LINE_AA, SUB_PIXEL_BITS)
+
+
+def fill_polygon(canvas: Image, corners: Floats, colour: Colour, opacity: float = 0.3) -> None:
+    """Tint the inside of a polygon (N, 2) of sub-pixel corners; fewer than three have none."""
+    height, width = canvas.shape[:2]
+    if len(corners) < 3:
+        return
+    left, top = np.floor(corners.min(axis=0)).clip(0, (width, height)).astype(int)
+    right, bottom = np.ceil(corners.max(axis=0) + 1).clip(0, (width, height)).astype(int)
+    part = canvas[top:bottom, left:right]
+    if part.size == 0:
+        return
+    tinted = part.copy()
+    outline = _fixed_point(corners - (left, top))
+    cv2.fillPoly(tinted, [outline], colour, cv2.LINE_AA, SUB_PIXEL_BITS)
+    part[:] = cv2.addWeighted(tinted, opacity, part, 1 - opacity, 0)
+
+
+def with_finite_corners(detections: Detections3D) -> Detections3D:
+    """The boxes that are somewhere: a number that is not finite leaves nothing to draw."""
+    return detections[detections.corners().isfinite().all(dim=2).all(dim=1)]
+
+
+def _coloured_copy(image: Image) -> Image:
+    """A copy to draw on, with three channels also of a grey image."""
+    if image.ndim == 2:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
+    return image.copy()
+
+
+def _draw_boxes(
+    canvas: Image, detections: Detections2D, class_names: Sequence[str], texts: Sequence[str]
+) -> Image:
+    """The canvas with 2D boxes and their labels drawn on it, best on top."""
+    thickness = line_width(canvas)
+    # A million pixels away is out of sight all the same.
+    boxes = detections.boxes.nan_to_num(nan=-FAR_OUT).clamp(-FAR_OUT, FAR_OUT)
+    corners = boxes.round().int().tolist()
+    labels = detections.labels.tolist()
+    colours = [class_colour(class_names[label], label) for label in labels]
+    worst_first = range(len(detections) - 1, -1, -1)
+    for i in worst_first:
+        draw_label(canvas, texts[i], (corners[i][0], corners[i][1]), colours[i])
+    # After all the plates, which would hide the boxes of small neighbours.
+    for i in worst_first:
+        x1, y1, x2, y2 = corners[i]
+        cv2.rectangle(canvas, (x1, y1), (x2, y2), colours[i], thickness, cv2.LINE_AA)
+    return canvas
+
+
+def _draw_joint(canvas: Image, point: Floats, colour: Colour, thickness: int) -> None:
+    """A dot with a dark rim."""
+    if not np.isfinite(point).all():
+        return
+    x, y = _fixed_point(point.clip(-FAR_OUT, FAR_OUT)).tolist()
+    for radius, ink in ((2 * thickness + 1, (0, 0, 0)), (2 * thickness, colour)):
+        size = radius << SUB_PIXEL_BITS
+        cv2.circle(canvas, (x, y), size, ink, cv2.FILLED, cv2.LINE_AA, SUB_PIXEL_BITS)
+
+
+def _fixed_point(points: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+    """Pixels as whole numbers of 1/16 pixel."""
+    return (points * (1 << SUB_PIXEL_BITS)).round().astype(np.int32)

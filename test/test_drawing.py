@@ -1,11 +1,21 @@
-"""Drawing: boxes where they are, the input untouched, and no crash at any size or place."""
+"""Drawing: results where they are, the input untouched, and no crash at any size or place."""
+
+import math
 
 import numpy as np
 import pytest
 import torch
 
-from centernet_ros.drawing import CLASS_COLOURS, class_colour, draw_detections
-from centernet_ros.structures import Detections2D
+from centernet_ros import drawing
+from centernet_ros.drawing import (
+    CLASS_COLOURS,
+    SIDE_COLOURS,
+    class_colour,
+    draw_detections,
+    draw_results,
+)
+from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, Poses
+from centernet_ros.tasks.pose.joints import JOINT_NAMES, Side
 
 NAMES = ("pedestrian", "car", "cyclist", "tree")
 INF, NAN = float("inf"), float("nan")
@@ -137,3 +147,167 @@ def test_classes_keep_their_colours():
     assert len(colours) == 80
     assert all(0 <= value <= 255 for colour in colours for value in colour)
     assert class_colour("thing", 3) == class_colour("other", 3)
+
+
+FOCAL = 400.0
+
+
+def camera(height=240, width=320):
+    return CameraIntrinsics.pinhole(FOCAL, (width / 2, height / 2), (height, width))
+
+
+def car(x, z, yaw=0.0, size=(1.5, 1.6, 4.0), below=1.0):
+    """A car whose bottom lies so far below the camera; its 2D box is of no matter here."""
+    return Detections3D(
+        boxes=torch.tensor([[100.0, 150.0, 160.0, 190.0]]),
+        scores=torch.tensor([0.875]),
+        labels=torch.tensor([1]),
+        dimensions=torch.tensor([size]),
+        locations=torch.tensor([[x, below, z]]),
+        yaws=torch.tensor([yaw]),
+        alphas=torch.zeros(1),
+    )
+
+
+def tinted(drawn):
+    """Pixels with more of the class's red than the grey background."""
+    return drawn[..., 2].astype(int) > 95
+
+
+def test_a_3d_box_is_drawn_where_its_corners_are_seen():
+    box = car(1.0, 12.0, yaw=0.6)
+    drawn = draw_results(grey(240, 320), box, NAMES, camera())
+    for x, y in camera().project(box.corners())[0].round().int().tolist():
+        assert tinted(drawn)[y - 1 : y + 2, x - 1 : x + 2].any(), (x, y)
+    left, top = camera().project(box.corners())[0].amin(0).int().tolist()
+    right, bottom = camera().project(box.corners())[0].amax(0).int().tolist()
+    rows, columns = np.nonzero(tinted(drawn)[top:])
+    assert (columns.min(), columns.max()) == pytest.approx((left, right), abs=2)
+    assert top + rows.max() == pytest.approx(bottom, abs=2)
+
+
+@pytest.mark.parametrize(("yaw", "front"), [(0.0, 1), (math.pi, -1)])
+def test_the_front_face_is_filled(yaw, front):
+    """A car across the road on the other side of its front: its front face is seen aslant."""
+    x = -3.2 * front
+    drawn = draw_results(grey(240, 320), car(x, 14.0, yaw), NAMES, camera())
+    face = car(x, 14.0, yaw).corners()[:, [0, 1, 5, 4]].mean(1)
+    column, row = camera().project(face)[0].round().int().tolist()
+    assert is_tinted(drawn[row, column])
+    rear = car(x, 14.0, yaw).corners()[:, [2, 3, 7, 6]].mean(1)
+    column, row = camera().project(rear)[0].round().int().tolist()
+    assert not is_tinted(drawn[row, column])
+
+
+def is_tinted(pixel):
+    return 100 < pixel[2] < 200
+
+
+def test_label_tells_the_distance_of_the_middle():
+    assert draw_text(car(0.0, 24.0, below=0.75)) == "car 0.88 24 m"
+    # 3, 4 and 12 metres aside, below and ahead are 13 metres.
+    assert draw_text(car(3.0, 12.0, below=4.75)) == "car 0.88 13 m"
+
+
+def draw_text(box):
+    """The text of the only label that drawing a box writes."""
+    texts = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "draw_label", lambda canvas, text, *_: texts.append(text))
+        draw_results(grey(240, 320), box, NAMES, camera())
+    (text,) = texts
+    return text
+
+
+def test_a_box_that_reaches_behind_the_camera_is_not_smeared_over_the_picture():
+    """A parked car on the right, level with the camera: nothing of it is in the left half."""
+    beside = car(2.2, 1.0, yaw=-math.pi / 2, below=1.2)
+    drawn = draw_results(grey(240, 320), beside, NAMES, camera())
+    changed = (drawn != 90).any(axis=-1)
+    assert changed[:, 240:].any()
+    assert not changed[20:, :200].any()
+
+
+def test_boxes_that_are_not_seen_leave_no_trace():
+    for box in (car(0.0, -10.0), car(200.0, 10.0), car(0.0, 0.0, size=(0.0, 0.0, 0.0))):
+        assert (draw_results(grey(240, 320), box, NAMES, camera()) == 90).all()
+
+
+def test_the_nearest_box_is_on_top():
+    far, near = car(0.0, 12.0), car(0.0, 8.0)
+    both = Detections3D.concatenate([near, far])
+    both.labels[1] = 2
+    drawn = draw_results(grey(240, 320), both, NAMES, camera())
+    x, y = camera().project(near.corners())[0, 4].round().int().tolist()
+    assert is_car(drawn[y, x])
+
+
+def test_without_a_camera_a_3d_box_is_drawn_as_its_2d_box():
+    drawn = draw_results(grey(240, 320), car(0.0, 12.0), NAMES)
+    assert is_car(drawn[170, 100])
+    assert is_car(drawn[190, 130])
+
+
+def person(**places):
+    """A person with the named joints at these pixels, all others far below the threshold."""
+    keypoints = torch.full((1, 17, 2), 5.0)
+    scores = torch.full((1, 17), 0.05)
+    for name, place in places.items():
+        joint = JOINT_NAMES.index(name)
+        keypoints[0, joint] = torch.tensor(place, dtype=torch.float32)
+        scores[0, joint] = 0.9
+    box = torch.tensor([[30.0, 30.0, 130.0, 230.0]])
+    return Poses(box, torch.tensor([0.9]), torch.tensor([0]), keypoints, scores)
+
+
+def has_colour(drawn, x, y, side):
+    near = drawn[y - 1 : y + 2, x - 1 : x + 2].reshape(-1, 3)
+    return any(pixel.tolist() == list(SIDE_COLOURS[side]) for pixel in near)
+
+
+def test_limbs_are_coloured_by_side():
+    pose = person(
+        left_shoulder=(120, 60), left_elbow=(120, 100), right_shoulder=(60, 60), right_hip=(60, 140)
+    )
+    drawn = draw_results(grey(240, 320), pose, NAMES)
+    assert has_colour(drawn, 120, 80, Side.LEFT)
+    assert has_colour(drawn, 60, 100, Side.RIGHT)
+    assert has_colour(drawn, 90, 60, Side.MIDDLE)
+
+
+def test_joints_below_the_threshold_are_left_out():
+    sure = person(left_shoulder=(120, 60), left_elbow=(120, 100))
+    sure.keypoint_scores[0, JOINT_NAMES.index("left_elbow")] = 0.29
+    drawn = draw_results(grey(240, 320), sure, NAMES)
+    assert has_colour(drawn, 120, 60, Side.LEFT)
+    assert (drawn[70:120, 110:125] == 90).all()
+
+
+def test_a_limb_is_seen_up_to_the_border_of_the_image():
+    pose = person(left_hip=(120, 200), left_knee=(120, 1e7))
+    drawn = draw_results(grey(240, 320), pose, NAMES)
+    assert has_colour(drawn, 120, 237, Side.LEFT)
+
+
+@pytest.mark.parametrize("value", [NAN, INF, -INF, 1e30])
+@pytest.mark.parametrize("size", [(1, 1), (120, 160)])
+def test_no_number_breaks_the_drawing(value, size):
+    view = camera(*size)
+    for field in ("boxes", "dimensions", "locations", "yaws", "scores"):
+        box = car(0.0, 10.0)
+        getattr(box, field)[..., :1] = value
+        for given in (view, None):
+            assert draw_results(grey(*size), box, NAMES, given).shape == (*size, 3)
+    pose = person(nose=(value, 20), left_eye=(30, 20))
+    assert draw_results(grey(*size), pose, NAMES).shape == (*size, 3)
+
+
+def test_nothing_found_by_any_task():
+    for kind in (Detections2D, Detections3D, Poses):
+        assert (draw_results(grey(), kind.empty(), NAMES, camera(120, 160)) == 90).all()
+
+
+def test_a_grey_image_becomes_a_coloured_one():
+    drawn = draw_results(np.full((120, 160), 90, np.uint8), boxes([40, 50, 100, 90]), NAMES)
+    assert is_car(drawn[70, 40])
+    assert (drawn[100:, :] == 90).all()
