@@ -17,14 +17,6 @@ JOINT_NAMES = (
     *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
     *("left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
 )
-"""COCO's names of the joints, in order."""
-
-JOINT_NAMES = (
-    "nose",
-    *("left_eye", "right_eye", "left_ear", "right_ear"),
-    *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist"),
-    *("left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"),
-)
 """COCO's names of the joints, in the order of the network's maps."""
 
 LIMBS = (
