@@ -11,10 +11,11 @@ import torch
 from rclpy.lifecycle import LifecycleNode
 
 from centernet_ros.detector import Detector
+from centernet_ros.encodings import ImageError
 from centernet_ros.image import check, view_of
 from centernet_ros.msg import Timing
 from centernet_ros.ros.camera import Arrival
-from centernet_ros.ros.images import ImageError, to_bgr
+from centernet_ros.ros.images import to_bgr
 from centernet_ros.ros.mailbox import Mailbox
 from centernet_ros.ros.outputs import Outputs
 

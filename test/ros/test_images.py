@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from centernet_ros.ros.images import CHANNELS, ImageError, to_bgr, to_message
+from centernet_ros.encodings import CHANNELS, ImageError, raw_to_bgr
+from centernet_ros.ros.images import to_bgr, to_message
 
 SIZE = 8, 12
 BLUE, GREEN, RED, GREY = (200, 40, 90), (30, 210, 60), (20, 70, 220), (123, 123, 123)
@@ -96,6 +97,14 @@ def test_rows_and_columns_stay_in_place(image_message):
         for padding in (0, 6):
             message = image_message(ENCODERS[encoding](expected), encoding, padding=padding)
             np.testing.assert_array_equal(to_bgr(message), expected)
+
+
+@pytest.mark.parametrize("encoding", CHANNELS)
+def test_without_ros_the_same_comes_out(encoding, image_message):
+    rng = np.random.default_rng(1)
+    values = {**ENCODERS, **GREY_ENCODERS}[encoding](rng.integers(0, 256, (*SIZE, 3), np.uint8))
+    message = image_message(values, encoding, padding=4)
+    np.testing.assert_array_equal(raw_to_bgr(message), to_bgr(message))
 
 
 @pytest.mark.parametrize("encoding", ["mono16", "rgb16", "bayer_grbg16"])
