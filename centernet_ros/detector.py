@@ -11,18 +11,18 @@ from torch import Tensor
 
 from centernet_ros.backends import Backend, choose_device, open_backend
 from centernet_ros.checkpoint import load_model
-from centernet_ros.image import Image, check, normalise, view_of, warp
+from centernet_ros.image import Image, check, normalise, resized_size, view_of, warp
+from centernet_ros.merging import keep_best, merge
 from centernet_ros.presets import ModelPreset
 from centernet_ros.structures import CameraIntrinsics, Detections2D, View
-from centernet_ros.tasks import build_task
-from centernet_ros.tasks.base import MAX_DETECTIONS
+from centernet_ros.tasks import TASK_ALIASES, build_task
 
 
 class Detector:
-    """A trained network with its preprocessing and decoding.
+    """A trained network with its preprocessing, decoding and testing modes.
 
-    `detector(image)` is `decode(infer(prepare(...)))`; the three steps are public for callers that
-    time or overlap them.
+    `detector(image)` is `decode(infer(prepare(...)))` at each scale, merged; the three steps are
+    public for callers that time or overlap them, who then work at one scale.
     """
 
     def __init__(
@@ -32,7 +32,13 @@ class Detector:
         *,
         device: torch.device | str = "cpu",
         score_threshold: float = 0.0,
-        max_detections: int = MAX_DETECTIONS,
+        max_detections: int | None = None,
+        max_results: int | None = None,
+        flip: bool = False,
+        scales: Sequence[float] = (1.0,),
+        nms: bool = False,
+        keep_stale_rows: bool | None = None,
+        **task_options: bool,
     ) -> None:
         """Wrap an executable network.
 
@@ -41,27 +47,63 @@ class Detector:
             preset: what the network was trained for.
             device: where the network input is put.
             score_threshold: results with a lower score are left out; may be changed at any time.
-            max_detections: results per image at most; may be changed at any time.
+            max_detections: peaks per image and scale, the authors' K; by default the preset's; may
+                be changed at any time.
+            max_results: results per image at most, but for equal scores at the limit. By default
+                `max_detections`; a preset with `compat` keeps all people of all scales instead, as
+                the authors do.
+            flip: also look at the mirrored image and average both answers.
+            scales: factors by which the image is resized, each looked at, then merged by soft-NMS.
+            nms: soft-NMS also where there is one scale only.
+            keep_stale_rows: keep the rows that the authors' soft-NMS leaves behind, see
+                `merging.soft_nms`; by default as the preset's `compat`.
+            task_options: options of the task, such as `fit_centre` of `Detection3D`, instead of the
+                defaults that follow from the preset's `compat`.
+
+        Raises:
+            ValueError: A scale is no factor, or the task has no such testing mode.
+            TypeError: The task has no such option.
         """
         self.backend = backend
         self.preset = preset
         self.device = torch.device(device)
         self.score_threshold = score_threshold
-        self.max_detections = max_detections
-        self.task = build_task(preset.task, len(preset.class_names))
+        self.max_detections = preset.max_detections if max_detections is None else max_detections
+        self.max_results = max_results
+        self.flip = flip
+        self.scales = _checked_scales(scales, nms, preset)
+        self.nms = nms
+        self.keep_stale_rows = preset.compat if keep_stale_rows is None else keep_stale_rows
+        self.task = build_task(
+            preset.task, len(preset.class_names), compat=preset.compat, **task_options
+        )
 
     @classmethod
     def from_checkpoint(
-        cls, path: Path | str, device: str = "auto", backend: str = "auto", **options: Any
+        cls,
+        path: Path | str,
+        device: str = "auto",
+        backend: str = "auto",
+        *,
+        preset: ModelPreset | str | None = None,
+        **options: Any,
     ) -> Detector:
         """A detector of a weights file; `options` are those of the constructor.
 
+        Args:
+            path: file of ours, or of the authors.
+            device: `auto`, `cpu`, `cuda` or `cuda:N`.
+            backend: what executes the network.
+            preset: instead of the one that the file holds, or that its name tells; see
+                `checkpoint.load_model`.
+            options: testing modes, thresholds and so on.
+
         Raises:
             CheckpointError: The weights file cannot be used.
-            ValueError: This machine has no such device or backend.
+            ValueError: This machine has no such device or backend, or an option does not fit.
         """
         chosen = choose_device(device)
-        model, preset = load_model(path)
+        model, preset = load_model(path, preset)
         return cls(open_backend(backend, model, chosen), preset, device=chosen, **options)
 
     @overload
@@ -69,27 +111,41 @@ class Detector:
 
     @overload
     def __call__(
-        self, image: Sequence[Image], camera: Sequence[CameraIntrinsics | None] | None = None
+        self,
+        image: Sequence[Image],
+        camera: CameraIntrinsics | Sequence[CameraIntrinsics | None] | None = None,
     ) -> list[Detections2D]: ...
 
     def __call__(self, image: Any, camera: Any = None) -> Any:
         """Detect in one (H, W, 3) uint8 image, blue first, or in a list of images of any sizes.
 
+        A list of images comes with a list of cameras, or with one camera that took all of them.
+
         Raises:
             ValueError: An image is empty or has another type, or does not fit its camera.
         """
-        if isinstance(image, Sequence):
-            cameras = [None] * len(image) if camera is None else camera
-            if len(cameras) != len(image):
-                raise ValueError(f"{len(image)} images but {len(cameras)} cameras")
-            return self._detect(image, cameras)
-        return self._detect([image], [camera])[0]
+        if not isinstance(image, Sequence):
+            if isinstance(camera, Sequence):
+                raise ValueError(f"1 image but a list of {len(camera)} cameras: give lists of both")
+            return self._detect([image], [camera])[0]
+        if not isinstance(camera, Sequence):
+            camera = [camera] * len(image)
+        if len(camera) != len(image):
+            raise ValueError(f"{len(image)} images but {len(camera)} cameras")
+        return self._detect(image, camera)
 
     def _detect(
         self, images: Sequence[Image], cameras: Sequence[CameraIntrinsics | None]
     ) -> list[Detections2D]:
+        scales = [self._read_scale(images, cameras, scale) for scale in self.scales]
+        return [self._select(parts) for parts in zip(*scales, strict=True)]
+
+    def _read_scale(
+        self, images: Sequence[Image], cameras: Sequence[CameraIntrinsics | None], scale: float
+    ) -> list[Detections2D]:
+        """All results of each image, resized by a factor."""
         views = [
-            view_of(check(image), self.preset, camera)
+            view_of(check(image), self.preset, camera, scale)
             for image, camera in zip(images, cameras, strict=True)
         ]
         # Images that keep their own resolution make inputs of several sizes: one batch of each.
@@ -100,7 +156,7 @@ class Detector:
         for indices in groups.values():
             chosen = [views[i] for i in indices]
             maps = self.infer(self.prepare([images[i] for i in indices], chosen))
-            results.update(zip(indices, self.decode(maps, chosen), strict=True))
+            results.update(zip(indices, self._read(maps, chosen), strict=True))
         return [results[i] for i in range(len(images))]
 
     def prepare(self, images: Sequence[Image], views: Sequence[View]) -> Tensor:
@@ -109,10 +165,51 @@ class Detector:
         return normalise(torch.stack(warped).to(self.device), self.preset)
 
     def infer(self, batch: Tensor) -> dict[str, Tensor]:
-        """Raw maps of a network input."""
-        return self.backend(batch)
+        """Raw maps of a network input; with `flip` then those of its mirror image, 2B in all."""
+        return self.backend(torch.cat([batch, batch.flip(-1)]) if self.flip else batch)
 
     def decode(self, maps: dict[str, Tensor], views: Sequence[View]) -> list[Detections2D]:
-        """Results above the score threshold, best first, on the CPU."""
-        results = self.task.decode(maps, views, self.max_detections)
-        return [result[result.scores >= self.score_threshold] for result in results]
+        """Results of `infer`'s maps above the score threshold, best first, on the CPU."""
+        return [self._select([result]) for result in self._read(maps, views)]
+
+    def _read(self, maps: dict[str, Tensor], views: Sequence[View]) -> list[Detections2D]:
+        mirrored = None
+        if self.flip:
+            mirrored = {name: value[len(views) :] for name, value in maps.items()}
+            maps = {name: value[: len(views)] for name, value in maps.items()}
+        return self.task.decode(maps, views, self.max_detections, mirrored=mirrored)
+
+    def _select(self, parts: Sequence[Detections2D]) -> Detections2D:
+        """The results of one image, out of those of each scale."""
+        result = parts[0]
+        if len(parts) > 1 or self.nms:
+            result = merge(parts, keep_stale_rows=self.keep_stale_rows)
+        limit = self.max_results
+        if limit is None and not (self.preset.compat and _task_of(self.preset) == "pose"):
+            limit = self.max_detections
+        if limit is not None:
+            result = keep_best(result, limit)
+        return result[result.scores >= self.score_threshold]
+
+
+def _task_of(preset: ModelPreset) -> str:
+    return TASK_ALIASES.get(preset.task, preset.task)
+
+
+def _checked_scales(scales: Sequence[float], nms: bool, preset: ModelPreset) -> tuple[float, ...]:
+    """The scales as floats.
+
+    Raises:
+        ValueError: There is none, one is no factor, or the task has no such testing mode.
+    """
+    scales = tuple(float(scale) for scale in scales)
+    if not scales:
+        raise ValueError("scales is empty: give at least one factor, such as 1.0")
+    for scale in scales:
+        resized_size((1, 1), scale)
+    if _task_of(preset) == "detection3d" and (scales != (1.0,) or nms):
+        raise ValueError(
+            "detection3d has no multi-scale testing and no NMS: a resized image shows its objects "
+            "at another distance; leave scales at 1.0 and nms off"
+        )
+    return scales

@@ -16,40 +16,73 @@ Image = NDArray[np.uint8]
 
 
 def view_of(
-    image_size: tuple[int, int], preset: ModelPreset, camera: CameraIntrinsics | None = None
+    image_size: tuple[int, int],
+    preset: ModelPreset,
+    camera: CameraIntrinsics | None = None,
+    scale: float = 1.0,
 ) -> View:
     """How an image of this height and width lies on the preset's network input.
 
+    Args:
+        image_size: height, width of the image in pixels.
+        preset: what the network was trained for.
+        camera: the camera of the image.
+        scale: factor by which the image is resized before it is laid onto the input. With
+            `Fit.KEEP` the input grows along, else the image fills so much less or more of it.
+
     Raises:
-        ValueError: The camera's image has another size than the image.
+        ValueError: The camera's image has another size than the image, or the scale is no factor.
     """
     if camera is not None and camera.image_size != image_size:
         raise ValueError(
             f"camera is calibrated for height x width {camera.image_size}, image is {image_size}"
         )
     height, width = image_size
+    resized_height, resized_width = resized_size(image_size, scale)
     input_height, input_width = preset.input_size
-    centre = (width / 2, height / 2)
+    centre = (resized_width / 2, resized_height / 2)
     if preset.fit is Fit.KEEP:
         # Sides that are multiples already grow by a whole step, as in the authors' tests.
-        input_height = (height | (preset.pad_to - 1)) + 1
-        input_width = (width | (preset.pad_to - 1)) + 1
-        centre = (width // 2, height // 2)
-        scale = 1.0
+        input_height = (resized_height | (preset.pad_to - 1)) + 1
+        input_width = (resized_width | (preset.pad_to - 1)) + 1
+        centre = (resized_width // 2, resized_height // 2)
+        zoom = 1.0
+    elif preset.fit is Fit.CENTRE:
+        zoom = 1.0
     elif preset.fit is Fit.WIDTH:
-        scale = input_width / width
+        zoom = input_width / width
     else:
-        scale = min(input_width / width, input_height / height)
-    shift_x = input_width / 2 - scale * centre[0]
-    shift_y = input_height / 2 - scale * centre[1]
-    affine = torch.tensor([[scale, 0, shift_x], [0, scale, shift_y]], dtype=torch.float64)
-    return View(image_size, (input_height, input_width), affine, camera)
+        zoom = min(input_width / width, input_height / height)
+    shift_x = input_width / 2 - zoom * centre[0]
+    shift_y = input_height / 2 - zoom * centre[1]
+    # NOTE: A resized pixel is taken to be an original one times the scale, as the authors do.
+    # Resizing keeps corners and not pixel centres, and rounds the sides: up to a pixel beside it.
+    affine = torch.tensor(
+        [[zoom * scale, 0, shift_x], [0, zoom * scale, shift_y]], dtype=torch.float64
+    )
+    return View(image_size, (input_height, input_width), affine, camera, scale)
+
+
+def resized_size(image_size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Height and width in pixels of an image resized by a factor.
+
+    Raises:
+        ValueError: The factor is not positive and finite.
+    """
+    if not 0 < scale < float("inf"):
+        raise ValueError(f"scale is {scale!r}, expected a positive factor")
+    return max(1, int(image_size[0] * scale)), max(1, int(image_size[1] * scale))
 
 
 def warp(image: Image, view: View) -> Image:
     """Lay an image onto the network input, (H, W, 3) uint8; what lies outside it is black."""
+    affine = view.to_input.numpy()
+    if view.resize != 1:
+        height, width = resized_size(view.image_size, view.resize)
+        image = np.asarray(cv2.resize(image, (width, height)), np.uint8)
+        affine = np.column_stack([affine[:, :2] / view.resize, affine[:, 2]])
     height, width = view.input_size
-    warped = cv2.warpAffine(image, view.to_input.numpy(), (width, height), flags=cv2.INTER_LINEAR)
+    warped = cv2.warpAffine(image, affine, (width, height), flags=cv2.INTER_LINEAR)
     return np.asarray(warped, dtype=np.uint8)
 
 
@@ -61,14 +94,14 @@ def normalise(batch: Tensor, preset: ModelPreset) -> Tensor:
 
 
 def prepare(
-    image: Image, preset: ModelPreset, camera: CameraIntrinsics | None = None
+    image: Image, preset: ModelPreset, camera: CameraIntrinsics | None = None, scale: float = 1.0
 ) -> tuple[Tensor, View]:
-    """An image as network input (3, H, W) float32, with its view.
+    """An image as network input (3, H, W) float32, with its view; see `view_of`.
 
     Raises:
         ValueError: The image is not (H, W, 3) uint8, is empty, or does not fit the camera.
     """
-    view = view_of(check(image), preset, camera)
+    view = view_of(check(image), preset, camera, scale)
     batch = torch.from_numpy(warp(image, view)).unsqueeze(0)
     return normalise(batch, preset)[0], view
 

@@ -15,7 +15,11 @@ STREET_CLASSES = KITTI_CLASSES
 
 
 class Fit(str, Enum):
-    """How an image of any size is laid onto the network input; always centred and undistorted."""
+    """How an image of any size is laid onto the network input; always centred and undistorted.
+
+    NOTE: What lies outside the image is black before mean and std are taken off, as in the
+    authors' code, and not the value 0 that a network would see as neutral.
+    """
 
     LETTERBOX = "letterbox"
     """Scale to touch two sides of the input; black bars fill the rest."""
@@ -23,6 +27,8 @@ class Fit(str, Enum):
     """Scale to the input's width; rows that stand out are cut off, missing ones are black."""
     KEEP = "keep"
     """Keep the resolution; pad to the next multiple of `pad_to` (always by at least one pixel)."""
+    CENTRE = "centre"
+    """Keep the resolution on an input of a fixed size; what stands out is cut off."""
 
 
 @dataclass(frozen=True)

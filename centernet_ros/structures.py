@@ -181,12 +181,14 @@ class View:
             mirrored training sample has a negative x scale.
         camera: the camera of the original image; None where there is none, or where an augmentation
             destroyed the geometry.
+        resize: factor by which the image is resized on its way, the first part of `to_input`.
     """
 
     image_size: tuple[int, int]
     input_size: tuple[int, int]
     to_input: Tensor
     camera: CameraIntrinsics | None = None
+    resize: float = 1.0
 
     @property
     def grid_size(self) -> tuple[int, int]:

@@ -67,6 +67,16 @@ class Reference:
 
 
 @pytest.fixture(scope="session")
+def cases():
+    """The encoders of annotated pictures, which the test of the targets holds."""
+    path = Path(__file__).with_name("test_targets.py")
+    spec = importlib.util.spec_from_file_location("parity_cases", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
 def reference():
     """The folder of CENTERNET_REFERENCE, by custom the copy in the repository."""
     return Reference(os.environ.get("CENTERNET_REFERENCE") or REFERENCE)

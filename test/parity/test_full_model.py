@@ -1,8 +1,5 @@
 """Whole networks with their losses: values, gradients and one step of training, in float64."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -32,16 +29,6 @@ CHAOTIC = ("hourglass/ctdet",)
 batch enlarges rounding: the recorded gradient's norm is beyond 1e19. Moving the input
 by 1e-15 moves the loss by 0.3 %, so that only the order of the training's numbers can be compared.
 """
-
-
-@pytest.fixture(scope="module")
-def cases():
-    """The encoders of annotated pictures, which the test of the targets holds."""
-    path = Path(__file__).with_name("test_targets.py")
-    spec = importlib.util.spec_from_file_location("parity_cases", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def batch_of(cases, reference, task, input_size):

@@ -4,25 +4,12 @@ What is drawn here differs from the package's targets only in the drawing, so th
 hold places, radii and order of the objects once more.
 """
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
 from centernet_ros.tasks import build_task
 from centernet_ros.tasks.heatmap import IGNORED_PEAK, place
-
-
-@pytest.fixture(scope="module")
-def cases():
-    """The encoders of annotated pictures, which the test of the targets holds."""
-    path = Path(__file__).with_name("test_targets.py")
-    spec = importlib.util.spec_from_file_location("parity_cases", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def overlap(shape, column, row, reach):
