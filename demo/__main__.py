@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from centernet_ros.bag import SourceError
 from centernet_ros.ros.isolation import isolated_domain
 from centernet_ros.ros.resources import find_file
 from demo.session import DemoError, Session, start_all
 from demo.sources import (
     Source,
-    SourceError,
     add_source_arguments,
     open_source,
     source_arguments,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,19 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 from rclpy.serialization import deserialize_message
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from centernet_ros.bag import (
+    COMPRESSED,
+    IMAGE,
+    INFO,
+    SourceError,
+    choose_image_topic,
+    first_line,
+    info_topic_of,
+    open_bag,
+)
 from demo.records import NANOSECONDS
-from demo.sources import Item, SourceError
+from demo.sources import Item
 
 if TYPE_CHECKING:
     from centernet_ros.image import Image as Pixels
 
-IMAGE = "sensor_msgs/msg/Image"
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
-INFO = "sensor_msgs/msg/CameraInfo"
 MESSAGES = {IMAGE: Image, COMPRESSED: CompressedImage, INFO: CameraInfo}
 
 
@@ -45,10 +50,10 @@ class BagSource:
         self.path = path
         self.seconds = seconds
         self._types = get_typestore(Stores.ROS2_JAZZY)
-        with _opened(path) as reader:
+        with open_bag(path) as reader:
             connections = list(reader.connections)
-        self.topic = _choose_topic(path, connections, topic)
-        info_topic = _info_topic(self.topic, connections)
+        self.topic = choose_image_topic(path, connections, topic)
+        info_topic = info_topic_of(self.topic, connections)
         self._chosen = {self.topic, info_topic}
         kind = next(c.msgtype for c in connections if c.topic == self.topic)
         self.compressed = kind == COMPRESSED
@@ -65,7 +70,7 @@ class BagSource:
 
     def _extent(self) -> tuple[int, int, float]:
         """Time of the first image in nanoseconds, number of images, images a second on average."""
-        with _opened(self.path) as reader:
+        with open_bag(self.path) as reader:
             chosen = [c for c in reader.connections if c.topic == self.topic]
             times = (time for _, time, _ in reader.messages(chosen))
             start = next(times, None)
@@ -89,7 +94,7 @@ class BagSource:
         limit = None
         if self.seconds is not None:
             limit = self._start + int(self.seconds * NANOSECONDS)
-        with _opened(self.path) as reader:
+        with open_bag(self.path) as reader:
             chosen = [c for c in reader.connections if c.topic in self._chosen]
             for connection, time, data in reader.messages(chosen, stop=limit):
                 message = self._message(connection, data)
@@ -114,52 +119,5 @@ class BagSource:
         except Exception as error:
             raise SourceError(
                 f"bag {self.path}: a message of {connection.topic} is unreadable "
-                f"as {connection.msgtype}: {_reason(error)}"
+                f"as {connection.msgtype}: {first_line(error)}"
             ) from error
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Reader]:
-    """The reader of a bag, with one kind of error for all that can be wrong with its files."""
-    if not path.exists():
-        raise SourceError(f"bag {path} does not exist")
-    if not path.is_dir():
-        raise SourceError(f"bag {path} is a file: a rosbag2 folder with a metadata.yaml is needed")
-    if not (path / "metadata.yaml").is_file():
-        raise SourceError(f"bag {path} has no metadata.yaml: it is no rosbag2 folder")
-    try:
-        with Reader(path) as reader:
-            yield reader
-    except SourceError:
-        raise
-    except Exception as error:  # each storage has its own kinds of error
-        raise SourceError(f"bag {path} cannot be read: {_reason(error)}") from error
-
-
-def _choose_topic(path: Path, connections: list[Connection], wanted: str | None) -> str:
-    images: list[str] = [c.topic for c in connections if c.msgtype in (IMAGE, COMPRESSED)]
-    if wanted is None and images:
-        return images[0]
-    if wanted is not None and wanted in images:
-        return wanted
-    topics = ", ".join(f"{c.topic} ({c.msgtype})" for c in connections) or "no topic at all"
-    missing = f"no image topic {wanted}" if wanted else "no image topic"
-    raise SourceError(f"bag {path} has {missing}; it has {topics}")
-
-
-def _info_topic(image_topic: str, connections: list[Connection]) -> str | None:
-    """The CameraInfo beside an image topic, or the only one where there is only one camera."""
-    infos: list[str] = [c.topic for c in connections if c.msgtype == INFO]
-    parent = image_topic
-    while "/" in parent:
-        parent = parent.rpartition("/")[0]
-        if f"{parent}/camera_info" in infos:
-            return f"{parent}/camera_info"
-    cameras = [c for c in connections if c.msgtype in (IMAGE, COMPRESSED)]
-    return infos[0] if len(infos) == len(cameras) == 1 else None
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error, or its kind where it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

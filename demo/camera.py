@@ -23,12 +23,12 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Empty
 
+from centernet_ros.bag import SourceError
 from demo.recorder import READY_QOS, READY_TOPIC
 from demo.records import NANOSECONDS, Sent, to_line, to_nanoseconds, to_stamp
 from demo.sources import (
     Item,
     Source,
-    SourceError,
     add_source_arguments,
     open_source,
 )

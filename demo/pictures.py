@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
 import torch
-from typing_extensions import Self
 
 from centernet_ros.drawing import draw_detections
+from centernet_ros.film import Film
 from centernet_ros.image import Image
 from centernet_ros.structures import Detections2D
 
@@ -33,10 +29,6 @@ GAP = 6
 
 WHITE = (255, 255, 255)
 BACKGROUND = (32, 32, 32)
-
-CODECS = (("VP80", ".webm"), ("mp4v", ".mp4"), ("avc1", ".mp4"))
-"""In order of preference. VP8 opens in players and browsers and is in OpenCV's wheels, which lack
-H.264. VP9 takes four times as long, and browsers do not know MPEG-4 part 2."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,67 +115,6 @@ def spread(count: int, wanted: int = TILES) -> list[int]:
     return [int((i + 0.5) * count / chosen) for i in range(chosen)]
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence FFmpeg within OpenCV, which writes a warning about every tag it has to guess."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nothing:
-            os.dup2(nothing.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-class Video:
-    """A film file in the first codec that this OpenCV has.
-
-    Attributes:
-        path: the file, known once there is an image; None where no codec works.
-    """
-
-    def __init__(self, stem: Path, rate: float) -> None:
-        """Prepare a film of so many images a second; the codec adds the suffix to the path."""
-        self.path: Path | None = None
-        self._stem = stem
-        self._rate = rate
-        self._writer: cv2.VideoWriter | None = None
-
-    def add(self, image: Image) -> None:
-        """Append an image; one of another size than the first is laid onto its canvas."""
-        if self._writer is None:
-            self._size = image.shape[1], image.shape[0]
-            self._writer = self._open()
-        if image.shape[:2] != self._size[::-1]:
-            image = np.asarray(cv2.resize(image, self._size))
-        self._writer.write(image)
-
-    def _open(self) -> cv2.VideoWriter:
-        for codec, suffix in CODECS:
-            path = self._stem.with_suffix(suffix)
-            code = cv2.VideoWriter.fourcc(*codec)
-            with _quiet():
-                writer = cv2.VideoWriter(str(path), code, self._rate, self._size)
-            if writer.isOpened():
-                self.path = path
-                return writer
-        return cv2.VideoWriter()  # swallows what it gets
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._writer is not None:
-            self._writer.release()
-
-
 def write_pictures(
     shots: Iterable[Shot],
     num_shots: int,
@@ -208,7 +139,7 @@ def write_pictures(
     """
     chosen = set(spread(num_shots))
     tiles = []
-    with Video(out / "demo", rate) as video:
+    with Film(out / "demo", rate) as video:
         for i, shot in enumerate(shots):
             picture = draw_shot(shot, class_names)
             video.add(picture)

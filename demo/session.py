@@ -11,12 +11,12 @@ from pathlib import Path
 
 from typing_extensions import Self
 
+from centernet_ros.bag import SourceError
 from centernet_ros.ros.processes import Child, child_process
 from centernet_ros.ros.resources import package_file
 from demo.camera import COMPRESSED_TOPIC, IMAGE_TOPIC, INFO_TOPIC
 from demo.recorder import NODE, LiveLine
 from demo.records import Received, Record, Sent, Tail, Timed
-from demo.sources import SourceError
 
 READY_TIMEOUT = 180.0
 """Seconds until all three hear each other; loading PyTorch from a slow disk takes a minute."""

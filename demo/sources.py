@@ -14,6 +14,8 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from centernet_ros.bag import SourceError
+
 if TYPE_CHECKING:  # PyTorch takes seconds to load, and replaying a bag does without
     from centernet_ros.image import Image as Pixels
     from centernet_ros.structures import CameraIntrinsics
@@ -24,10 +26,6 @@ STREET_SEED = 900_000
 """Training keeps to lower seeds: the network has never seen these streets."""
 STREET_SEQUENCE = 40
 """Frames after which the street changes, so that a demo shows several of them."""
-
-
-class SourceError(ValueError):
-    """There is nothing to play; the message is one line that names the path and the reason."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ import time
 import pytest
 
 import demo.session
+from centernet_ros.bag import SourceError
 from demo.recorder import LiveLine
 from demo.records import Sent, to_line
 from demo.session import DemoError, Session
-from demo.sources import SourceError
 
 SLEEP = "import time; time.sleep(100)"
 """Ends with an error when interrupted."""
