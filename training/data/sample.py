@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
 
 from centernet_ros.image import Image
+from centernet_ros.kitti import KittiObject
 from centernet_ros.structures import CameraIntrinsics, Detections2D
+
+
+class DataError(ValueError):
+    """Data that cannot be learnt from or measured on; the message names file and place."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +27,10 @@ class Sample:
         truth: the objects, of the type that the task's results have.
         ignored: regions that count neither as object nor as background; label -1: for every class.
         camera: the camera, where it is known.
+        areas: (N,) square pixels that each object covers, where the labels tell it; COCO's metrics
+            judge by it what is small, and how far a joint may be off.
+        label_lines: the whole label in KITTI's form, where there is one; KITTI's metrics need the
+            kinds that are no class, and their order.
     """
 
     name: str
@@ -25,3 +38,26 @@ class Sample:
     truth: Detections2D
     ignored: Detections2D
     camera: CameraIntrinsics | None = None
+    areas: Tensor | None = None
+    label_lines: tuple[KittiObject, ...] = ()
+
+
+class SampleSet(Protocol):
+    """Images with the ground truth of a task; labels lie in memory, images are read on demand."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each label."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Name of each sample, without reading its image."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Sample:
+        """A sample.
+
+        Raises:
+            DataError: Its image is missing, broken or of another size than its label says.
+        """

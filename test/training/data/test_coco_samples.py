@@ -1,0 +1,145 @@
+"""COCO's files become samples; what is wrong in them is named."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from centernet_ros.class_names import COCO_CLASSES
+from centernet_ros.structures import Detections2D, Poses
+from training.data.coco import open_coco
+from training.data.sample import DataError
+
+DATA = Path(__file__).parents[4] / "shared" / "data" / "coco"
+
+
+def opened(folder, task="detection2d", **options):
+    folder.write()
+    return open_coco(folder.annotations, folder.images, task, **options)
+
+
+def test_boxes_and_labels_are_the_files(coco):
+    samples = opened(coco)
+
+    assert samples.class_names == ("cup", "fork")
+    assert samples.names == ["a.jpg", "b.jpg"]
+    first, second = samples[0], samples[1]
+    assert type(first.truth) is Detections2D
+    torch.testing.assert_close(first.truth.boxes, torch.tensor([[4.0, 6, 24, 16]]))
+    assert first.truth.labels.tolist() == [1]
+    torch.testing.assert_close(second.truth.boxes, torch.tensor([[30.5, 8, 50.5, 38]]))
+    assert second.areas.tolist() == [250]
+    assert first.areas.tolist() == [200]
+    assert first.image.shape == (48, 64, 3)
+
+
+def test_crowds_are_ignored_or_objects(coco):
+    samples = opened(coco)
+
+    assert samples[0].ignored.boxes.tolist() == [[0, 0, 30, 40]]
+    assert samples[0].ignored.labels.tolist() == [0]
+    everything = samples.with_ignored_as_objects()[0]
+    assert len(everything.ignored) == 0
+    assert everything.truth.labels.tolist() == [1, 0]
+
+
+def test_chosen_classes_alone_are_looked_for(coco):
+    samples = opened(coco, class_names=("fork",))
+
+    assert samples.class_names == ("fork",)
+    assert [len(samples[i].truth) for i in range(2)] == [1, 0]
+    assert samples[0].truth.labels.tolist() == [0]
+    assert samples.with_objects().names == ["a.jpg"]
+
+
+def test_people_have_joints_where_they_are_labelled(people):
+    samples = opened(people, task="pose")
+    truth = samples[0].truth
+
+    assert type(truth) is Poses
+    assert truth.keypoint_scores[0].nonzero().flatten().tolist() == [0, 5, 6]
+    assert truth.keypoints[0, 5].tolist() == [16, 20]
+    assert samples[0].areas.tolist() == [300]
+    assert len(samples[1].truth) == 0
+    assert samples.with_objects().names == ["a.jpg"]
+    assert len(samples.with_objects()[0].truth) == 1
+
+
+def test_a_box_without_area_is_left_out_with_a_warning(coco, caplog):
+    coco.content["annotations"][0]["bbox"] = [4, 6, 20, 0]
+
+    assert len(opened(coco)[0].truth) == 0
+    assert "annotation 1: left out 1 boxes without area" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("key", "row", "change", "message"),
+    [
+        ("images", 1, {"file_name": "c.jpg"}, r"c\.jpg: no such image \(1 of 2"),
+        ("images", 1, {"id": 10}, "image id is used twice"),
+        ("annotations", 0, {"category_id": 9}, "annotation 1: category_id 9"),
+        ("annotations", 1, {"image_id": 9}, "annotation 2: image_id 9"),
+        ("annotations", 1, {"bbox": [1, 2, 3]}, r"annotation 2: bbox is \[1, 2, 3\]"),
+        ("annotations", 1, {"bbox": [9, 9, -4, 5]}, r"annotation 2: .* is inverted"),
+        ("annotations", 1, {"bbox": [90, 9, 4, 5]}, r"annotation 2: .* outside the image of 64x48"),
+        ("annotations", 1, {"bbox": [0, 0, float("nan"), 5]}, "annotation 2: .* not finite"),
+    ],
+)
+def test_a_wrong_entry_is_named(coco, key, row, change, message):
+    coco.content[key][row].update(change)
+
+    with pytest.raises(DataError, match=message):
+        opened(coco)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", r"instances\.json: not a JSON file: .*line 1"),
+        ("[]", "no list of images"),
+        ('{"images": [{"id": 1}]}', "entry 1 of images has no file_name"),
+        ('{"images": [], "categories": []}', "no list of annotations"),
+    ],
+)
+def test_another_form_of_file_is_named(coco, text, message):
+    coco.annotations.write_text(text)
+
+    with pytest.raises(DataError, match=message):
+        open_coco(coco.annotations, coco.images, "detection2d")
+
+
+def test_an_unknown_class_name_is_an_error(coco):
+    with pytest.raises(DataError, match="no category 'spoon'; there are cup, fork"):
+        opened(coco, class_names=("spoon",))
+
+
+def test_boxes_cannot_teach_a_pose(coco):
+    with pytest.raises(DataError, match="annotation 1: keypoints has 0 numbers"):
+        opened(coco, task="pose")
+
+
+@pytest.mark.parametrize(
+    ("split", "task", "count"),
+    [
+        ("instances_train2017_subset", "detection2d", 80),
+        ("instances_val2017_subset", "detection2d", 80),
+        ("person_keypoints_train2017_subset", "pose", 36),
+        ("person_keypoints_val2017_subset", "pose", 60),
+    ],
+)
+def test_real_files_load_whole(split, task, count):
+    path = DATA / "annotations" / f"{split}.json"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    samples = open_coco(path, DATA / "images" / split.split("_")[-2], task)
+
+    assert len(samples) == count
+    if task == "detection2d":
+        assert samples.class_names == COCO_CLASSES
+    rows = json.loads(path.read_bytes())["annotations"]
+    assert len(samples.boxes) == len(rows)
+    assert samples.ignored.sum() == sum(row["iscrowd"] for row in rows)
+    for index in range(0, count, 10):
+        height, width = samples[index].image.shape[:2]
+        assert (samples[index].truth.boxes <= torch.tensor([width, height] * 2) + 1).all()

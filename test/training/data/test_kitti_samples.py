@@ -1,0 +1,117 @@
+"""KITTI's folders become samples; what is wrong in them is named with file and line."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from centernet_ros.structures import Detections2D, Detections3D
+from training.data.kitti import open_kitti
+from training.data.sample import DataError
+
+DATA = Path(__file__).parents[4] / "shared" / "data" / "kitti"
+
+
+def opened(kitti, task="detection3d", **options):
+    return open_kitti(kitti.folder, kitti.list_file, task, **options)
+
+
+def test_frames_come_in_the_order_of_the_list(kitti):
+    samples = opened(kitti)
+
+    assert samples.names == ["000001", "000000"]
+    assert [samples[i].name for i in range(2)] == samples.names
+    assert open_kitti(kitti.folder, None, "detection3d").names == ["000000", "000001"]
+
+
+def test_a_car_has_its_place_and_the_camera_its_p2(kitti):
+    sample = opened(kitti)[1]
+
+    assert type(sample.truth) is Detections3D
+    assert sample.truth.labels.tolist() == [1]
+    torch.testing.assert_close(sample.truth.locations, torch.tensor([[1.0, 1.7, 12.0]]))
+    torch.testing.assert_close(sample.truth.dimensions, torch.tensor([[1.5, 1.6, 3.9]]))
+    assert sample.camera.projection[0].tolist() == [40, 0, 32, 0.5]
+    assert sample.camera.image_size == (48, 64)
+
+
+def test_vans_sitting_people_and_unlabelled_regions_are_ignored_and_trams_background(kitti):
+    sample = opened(kitti)[1]
+
+    assert sample.ignored.labels.tolist() == [1, 0, -1]
+    assert [item.kind for item in sample.label_lines][1:4] == ["Van", "Person_sitting", "Tram"]
+    assert len(opened(kitti)[0].truth) == 0
+
+
+def test_boxes_alone_can_be_learnt(kitti):
+    assert type(opened(kitti, "detection2d")[1].truth) is Detections2D
+
+
+def test_own_classes_are_known_beside_kittis_kinds(kitti):
+    kitti.label("000001").write_text(kitti.label("000000").read_text().replace("Car ", "Bus "))
+
+    with pytest.raises(DataError, match=r"000001\.txt, line 1: unknown class 'Bus'"):
+        opened(kitti)
+    samples = opened(kitti, class_names=("bus", "car"))
+    assert samples[0].truth.labels.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("Car 0.00", "Car", r"000000\.txt, line 1: 14 fields"),
+        ("10.00 10.00 40.00", "10.00 ten 40.00", r"000000\.txt, line 1: .*'ten'"),
+        ("10.00 10.00 40.00", "10.00 10.00 4.00", r"000000\.txt, line 1: .* inverted"),
+        ("1.50 1.60 3.90", "1.50 0.00 3.90", r"line 1: height, width, length .* not positive"),
+    ],
+)
+def test_a_wrong_line_is_named(kitti, old, new, message):
+    path = kitti.label("000000")
+    path.write_text(path.read_text().replace(old, new))
+
+    with pytest.raises(DataError, match=message):
+        opened(kitti)
+
+
+def test_a_box_outside_the_image_is_named(kitti):
+    path = kitti.label("000000")
+    path.write_text(path.read_text().replace("10.00 10.00 40.00 30.00", "70 10 90 30"))
+
+    with pytest.raises(DataError, match=r"000000\.txt: Car: .* outside the image of 64x48"):
+        opened(kitti)[1]
+
+
+@pytest.mark.parametrize("part", ["image_2/000001.png", "label_2/000001.txt", "calib/000001.txt"])
+def test_a_missing_file_is_named(kitti, part):
+    (kitti.folder / part).unlink()
+
+    with pytest.raises(DataError, match=rf"{part}: no such file \(1 files"):
+        opened(kitti)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("P1: 1 2 3\n", "no P2"), ("P2: 1 2 3\n", "P2 has 3 numbers"), (f"P2:{' 0' * 12}", "focal")],
+)
+def test_an_unusable_calibration_is_named(kitti, text, message):
+    kitti.calib("000000").write_text(text)
+
+    with pytest.raises(DataError, match=rf"calib/000000\.txt: .*{message}"):
+        opened(kitti)[1]
+
+
+@pytest.mark.parametrize(("split", "count"), [("train", 40), ("val", 30)])
+def test_real_frames_load_whole(split, count):
+    if not DATA.is_dir():
+        pytest.skip(f"{DATA} is not there")
+    samples = open_kitti(DATA / "training", DATA / "ImageSets" / f"{split}.txt", "detection3d")
+
+    assert len(samples) == count
+    for index in range(0, count, 10):
+        sample = samples[index]
+        assert sample.camera.image_size == sample.image.shape[:2]
+        pixels = sample.camera.project(sample.truth.corners())
+        inside = (pixels.mean(1) - sample.truth.boxes.view(-1, 2, 2).mean(1)).abs()
+        extent = (sample.truth.boxes[:, 2:] - sample.truth.boxes[:, :2]).clamp(min=8)
+        # Boxes that the image does not cut off lie about the middle of what is projected.
+        assert (inside / extent).median() < 0.2

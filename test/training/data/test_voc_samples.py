@@ -1,0 +1,106 @@
+"""VOC's folders become samples; what is wrong in them is named with file and line."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.data.sample import DataError
+from training.data.voc import open_voc
+
+DATA = Path(__file__).parents[4] / "shared" / "data" / "voc"
+
+
+def test_boxes_are_counted_from_zero(voc):
+    samples = open_voc([voc.folder])
+
+    assert samples.class_names == ("cat", "dog")
+    assert samples.names == ["one", "two"]
+    torch.testing.assert_close(samples[0].truth.boxes, torch.tensor([[0.0, 0, 32, 24]]))
+    torch.testing.assert_close(samples[1].truth.boxes, torch.tensor([[4.0, 5, 7, 8]]))
+    assert samples[1].truth.labels.tolist() == [1]
+
+
+def test_difficult_objects_are_ignored_or_objects(voc):
+    samples = open_voc([voc.folder])
+
+    assert samples[0].ignored.labels.tolist() == [1]
+    assert samples.with_ignored_as_objects()[0].truth.labels.tolist() == [0, 1]
+
+
+def test_a_list_chooses_the_images_of_every_folder(voc, tmp_path):
+    samples = open_voc([voc.folder, voc.folder], "train.txt", ("dog", "cat"))
+
+    assert samples.names == ["one", "one"]
+    assert samples[0].truth.labels.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("objects", "message"),
+    [
+        ([("cat", 0, (1, 1, 9, 9)), ("cow", 0, (1, 1, 9, 9))], r"two\.xml, line 13: .* 'cow'"),
+        ([("cat", 0, (1, 1, "x", 9))], r"two\.xml, line 3: xmax is 'x'"),
+        ([("", 0, (1, 1, 9, 9))], r"two\.xml, line 3: the object has no name"),
+        ([("cat", 0, (9, 1, 4, 9))], r"two\.xml, line 3: .* inverted"),
+        ([("cat", 0, (1, 100, 4, 109))], r"two\.xml, line 3: .* outside the image of 64x48"),
+    ],
+)
+def test_a_wrong_object_is_named_with_its_line(voc, objects, message):
+    voc.write("two", *objects)
+
+    with pytest.raises(DataError, match=message):
+        open_voc([voc.folder], class_names=("cat", "dog"))
+
+
+def test_a_file_that_is_no_xml_is_named(voc):
+    voc.write_text("two", "<object>")
+
+    with pytest.raises(DataError, match=r"two\.xml: not an XML file"):
+        open_voc([voc.folder])
+
+
+def test_a_missing_image_is_named(voc):
+    (voc.folder / "JPEGImages" / "two.jpg").unlink()
+
+    with pytest.raises(DataError, match=r"two\.jpg: no such image \(1 of 2"):
+        open_voc([voc.folder])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("one\nthree\n", r"three\.xml: No such file"),
+        ("one\n\none\n", r"train\.txt, line 3: one is listed on line 1 too"),
+        ("\n", r"train\.txt: the list is empty"),
+    ],
+)
+def test_a_wrong_list_is_named(voc, text, message):
+    (voc.folder / "train.txt").write_text(text)
+
+    with pytest.raises(DataError, match=message):
+        open_voc([voc.folder], "train.txt")
+
+
+def test_a_missing_list_is_named(voc):
+    with pytest.raises(DataError, match=r"val\.txt: No such file"):
+        open_voc([voc.folder], "val.txt")
+
+
+@pytest.mark.parametrize(
+    ("folder", "list_file", "images", "classes"),
+    [
+        ("BCCD", "ImageSets/Main/trainval.txt", 292, 3),
+        ("BCCD", "ImageSets/Main/test.txt", 72, 3),
+        ("VOC2012_100", "", 100, 20),
+    ],
+)
+def test_real_folders_load_whole(folder, list_file, images, classes):
+    path = DATA / folder
+    if not path.is_dir():
+        pytest.skip(f"{path} is not there")
+    samples = open_voc([path], list_file)
+
+    assert len(samples) == images
+    assert len(samples.class_names) == classes
+    for index in range(0, images, 20):
+        assert len(samples[index].truth) > 0

@@ -1,0 +1,87 @@
+"""Image files as arrays, in the pixels that their labels mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from centernet_ros.image import Image
+from training.data.sample import DataError
+
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_PNG_START, _PNG_END = b"\x89PNG", b"IEND"
+
+_TAIL = 65536
+"""Bytes at the end of a file in which its end mark has to lie; cameras append data behind it."""
+
+
+def read_image(path: Path, size: tuple[int, int] | None = None) -> Image:
+    """An image, (H, W, 3) uint8, blue first.
+
+    The pixels are taken as they are stored, since most labelling tools and the makers of COCO's
+    labels did the same. Some tools follow the EXIF mark "turn me" of cameras instead: the file is
+    turned where only then it has the size that the label says.
+
+    Args:
+        path: the file.
+        size: height, width that its label says, where it does.
+
+    Raises:
+        DataError: The file is missing, cut off, no image, or of another size.
+    """
+    content = _read(path)
+    stored = _decode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if stored is None:
+        raise DataError(f"{path}: not an image that OpenCV can read")
+    if size is None or stored.shape[:2] == size:
+        return stored
+    turned = _decode(content, cv2.IMREAD_COLOR)
+    if turned is not None and turned.shape[:2] == size:
+        return turned
+    raise DataError(
+        f"{path}: the image is {stored.shape[1]}x{stored.shape[0]} pixels, but its label says "
+        f"{size[1]}x{size[0]}: the label belongs to another image, or the image was resized"
+    )
+
+
+def orientation(path: Path) -> int:
+    """EXIF's orientation of a JPEG: 1 upright as stored (also without a mark), 2 to 8 otherwise."""
+    content = path.read_bytes()[:_TAIL]
+    start = content.find(b"Exif\0\0")
+    if not content.startswith(_JPEG_START) or start < 0:
+        return 1
+    tiff = content[start + 6 :]
+    order = "little" if tiff[:2] == b"II" else "big"
+
+    def number(position: int, length: int) -> int:
+        return int.from_bytes(tiff[position : position + length], order)  # type: ignore[arg-type]
+
+    directory = number(4, 4)
+    for entry in range(number(directory, 2)):
+        position = directory + 2 + 12 * entry
+        if number(position, 2) == 0x0112:
+            value = number(position + 8, 2)
+            return value if 1 <= value <= 8 else 1
+    return 1
+
+
+def _read(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    # OpenCV fills the missing part of an image with grey and says nothing.
+    for start, end in ((_JPEG_START, _JPEG_END), (_PNG_START, _PNG_END)):
+        if content.startswith(start) and end not in content[-_TAIL:]:
+            raise DataError(f"{path}: the file is cut off after {len(content)} bytes")
+    return content
+
+
+def _decode(content: bytes, flags: int) -> NDArray[np.uint8] | None:
+    if not content:
+        return None
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    return None if image is None else np.asarray(image, dtype=np.uint8)

@@ -1,0 +1,140 @@
+"""KITTI's object folders, read directly: image_2, label_2, calib, and any list of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from centernet_ros.class_names import KITTI_CLASSES
+from centernet_ros.kitti import DONT_CARE, KittiObject, read_objects, read_projection, to_truth
+from centernet_ros.structures import CameraIntrinsics, Detections2D
+from training.data.images import read_image
+from training.data.labelled import box_problem
+from training.data.lists import read_names
+from training.data.sample import DataError, Sample
+
+IMAGE_SUFFIXES = (".png", ".jpg")
+
+
+@dataclass(frozen=True)
+class KittiSamples:
+    """A `SampleSet` of KITTI frames; use `open_kitti`.
+
+    Attributes:
+        folder: holds image_2, label_2 and calib.
+        names: the frames.
+        task: `detection3d`, or `detection2d` for the boxes alone.
+        class_names: name of each label; compared with KITTI's kinds without case.
+        labels: text of each frame's label file.
+    """
+
+    folder: Path
+    names: Sequence[str]
+    task: str
+    class_names: tuple[str, ...]
+    labels: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Sample:
+        """See `SampleSet`; vans and others are ignored as `centernet_ros.kitti.to_truth` says."""
+        name = self.names[index]
+        image = read_image(image_path(self.folder, name))
+        objects = tuple(read_objects(self.labels[index]))
+        size = (image.shape[0], image.shape[1])
+        for item in objects:
+            problem = box_problem(item.box, size)
+            if problem:
+                raise DataError(f"{self.folder / 'label_2' / name}.txt: {item.kind}: {problem}")
+        truth, ignored = to_truth(objects, self.class_names)
+        return Sample(
+            name=name,
+            image=image,
+            truth=truth if self.task == "detection3d" else _boxes(truth),
+            ignored=ignored,
+            camera=read_camera(self.folder, name, size),
+            label_lines=objects,
+        )
+
+
+def open_kitti(
+    folder: Path, list_file: Path | None, task: str, class_names: Sequence[str] = ()
+) -> KittiSamples:
+    """Read the labels of the frames of a list.
+
+    Args:
+        folder: KITTI's `training` folder.
+        list_file: names of frames, one on each line; None: all that have a label.
+        task: `detection3d` or `detection2d`.
+        class_names: names of the classes in the order of the labels; none: KITTI's three.
+
+    Raises:
+        DataError: A file is missing, or a label has not KITTI's form.
+    """
+    if list_file is None:
+        names = sorted(path.stem for path in (folder / "label_2").glob("*.txt"))
+    else:
+        names = read_names(list_file)
+    if not names:
+        raise DataError(f"{folder / 'label_2'}: no label file")
+    paths = [folder / part / f"{name}.txt" for name in names for part in ("label_2", "calib")]
+    missing = [path for path in paths if not path.is_file()]
+    missing += [p for p in (image_path(folder, name) for name in names) if not p.is_file()]
+    if missing:
+        raise DataError(f"{missing[0]}: no such file ({len(missing)} files are missing)")
+    classes = tuple(class_names) or KITTI_CLASSES
+    labels = [_label(folder / "label_2" / f"{name}.txt", classes, task) for name in names]
+    return KittiSamples(folder, names, task, classes, labels)
+
+
+def image_path(folder: Path, name: str) -> Path:
+    """Where the image of a frame lies."""
+    paths = [folder / "image_2" / f"{name}{suffix}" for suffix in IMAGE_SUFFIXES]
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
+def read_camera(folder: Path, name: str, size: tuple[int, int]) -> CameraIntrinsics:
+    """The left colour camera of a frame, with images of height, width.
+
+    Raises:
+        DataError: There is no usable P2 in the frame's file.
+    """
+    path = folder / "calib" / f"{name}.txt"
+    try:
+        return CameraIntrinsics(read_projection(path.read_text()), size)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+def _label(path: Path, classes: Sequence[str], task: str) -> str:
+    text = path.read_text()
+    try:
+        objects = read_objects(text)
+    except ValueError as error:
+        raise DataError(f"{path}, {error}") from None
+    lines = [number for number, line in enumerate(text.splitlines(), start=1) if line.split()]
+    for line, item in zip(lines, objects, strict=True):
+        problem = label_problem(item, classes, task)
+        if problem:
+            raise DataError(f"{path}, line {line}: {problem}")
+    return text
+
+
+KINDS = (*KITTI_CLASSES, "van", "truck", "person_sitting", "tram", "misc", DONT_CARE)
+"""What KITTI's labels speak of, in lower case."""
+
+
+def label_problem(item: KittiObject, classes: Sequence[str], task: str) -> str:
+    """What makes a line of a label useless for a task; empty if nothing."""
+    kind = item.kind.lower()
+    if kind not in KINDS and kind not in [name.lower() for name in classes]:
+        return f"unknown class {item.kind!r}; known: {', '.join(dict.fromkeys([*classes, *KINDS]))}"
+    if kind in classes and task == "detection3d" and min(item.dimensions) <= 0:
+        return f"height, width, length {item.dimensions} are not positive"
+    return box_problem(item.box, None)
+
+
+def _boxes(truth: Detections2D) -> Detections2D:
+    return Detections2D(truth.boxes, truth.scores, truth.labels)
