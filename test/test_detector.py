@@ -34,9 +34,8 @@ def eyes(batch):
 
 
 def seeing(**options):
-    detector_options = {
-        k: options.pop(k) for k in ("score_threshold", "max_detections") if k in options
-    }
+    of_detector = ("score_threshold", "max_detections")
+    detector_options = {k: options.pop(k) for k in of_detector if k in options}
     return Detector(eyes, preset(**options), **detector_options)
 
 
@@ -202,6 +201,8 @@ def test_camera_of_another_size_is_refused():
 def test_as_many_cameras_as_images():
     with pytest.raises(ValueError, match="2 images but 1 cameras"):
         seeing()([noise(60, 80)] * 2, [None])
+    with pytest.raises(ValueError, match="1 image but a list of 2 cameras"):
+        seeing()(noise(60, 80), [None, None])
 
 
 @pytest.mark.parametrize("image", [np.zeros((60, 80), np.uint8), np.zeros((0, 80, 3), np.uint8)])
@@ -242,6 +243,13 @@ def test_unknown_device_and_backend_are_refused(checkpoint):
 def test_unknown_option_is_refused(checkpoint):
     with pytest.raises(TypeError, match="threshold"):
         Detector.from_checkpoint(checkpoint, device="cpu", threshold=0.5)
+
+
+def test_preset_may_be_another(checkpoint):
+    other = preset(input_size=(96, 128), max_detections=3)
+    detector = Detector.from_checkpoint(checkpoint, "cpu", preset=other, flip=True, scales=(1, 1.5))
+    assert detector.preset == other
+    assert len(detector(noise(48, 70))) <= 3
 
 
 def test_missing_weights_are_refused(tmp_path):

@@ -70,6 +70,68 @@ def test_keep_pads_to_the_next_multiple(image_size, pad_to, input_size, shift):
     assert view.to_input.tolist() == [[1, 0, shift[0]], [0, 1, shift[1]]]
 
 
+@pytest.mark.parametrize(
+    ("image_size", "expected"),
+    [
+        # 32 rows stand out above and below, 64 columns are black on either side.
+        ((256, 512), [[1, 0, 64], [0, 1, -32]]),
+        ((191, 640), [[1, 0, 0], [0, 1, 0.5]]),
+    ],
+)
+def test_centre_neither_scales_nor_grows(image_size, expected):
+    view = view_of(image_size, preset(input_size=(192, 640), fit=Fit.CENTRE))
+    assert view.input_size == (192, 640)
+    assert view.to_input.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("fit", "scale", "input_size", "expected"),
+    [
+        # 100x201 pixels become 50x100.
+        (Fit.KEEP, 0.5, (64, 128), [[0.5, 0, 14], [0, 0.5, 7]]),
+        # They become 150x301: the input grows along.
+        (Fit.KEEP, 1.5, (160, 320), [[1.5, 0, 10], [0, 1.5, 5]]),
+        # An input of a fixed size is filled by half: 50x100 of 402 columns.
+        (Fit.LETTERBOX, 0.5, (256, 402), [[1, 0, 101], [0, 1, 78]]),
+        (Fit.WIDTH, 0.5, (192, 402), [[1, 0, 101], [0, 1, 46]]),
+        (Fit.CENTRE, 0.5, (192, 402), [[0.5, 0, 151], [0, 0.5, 71]]),
+    ],
+)
+def test_scale_resizes_the_image_first(fit, scale, input_size, expected):
+    fixed = {} if fit is Fit.KEEP else {"input_size": input_size, "pad_to": 2}
+    view = view_of((100, 201), preset(fit=fit, **fixed), scale=scale)
+    assert view.input_size == input_size
+    assert view.resize == scale
+    assert view.to_input.tolist() == [pytest.approx(row) for row in expected]
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.75, 1.25, 1.5])
+def test_resized_pixels_land_where_the_view_says(scale):
+    image = np.zeros((80, 120, 3), np.uint8)
+    image[38:43, 78:83] = 255
+    view = view_of((80, 120), preset(fit=Fit.KEEP), scale=scale)
+    warped = warp(image, view)[..., 1].astype(float)
+    centre = [
+        (warped.sum(axis) * np.arange(warped.shape[1 - axis])).sum() / warped.sum()
+        for axis in (0, 1)
+    ]
+    # Resizing keeps corners of pixels, and the view is of their centres, as the authors'.
+    expected = (view.to_grid(torch.tensor([80.0, 40.0])) * 4 + (scale - 1) / 2).tolist()
+    assert centre == pytest.approx(expected, abs=0.15)
+
+
+@pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf")])
+def test_a_scale_is_a_factor(scale):
+    with pytest.raises(ValueError, match="expected a positive factor"):
+        view_of((60, 80), preset(), scale=scale)
+
+
+def test_a_tiny_image_keeps_a_pixel():
+    tensor, view = prepare(noise(1, 1), preset(fit=Fit.KEEP), scale=0.25)
+    assert tensor.shape == (3, 32, 32)
+    assert view.input_size == (32, 32)
+
+
 def test_pixels_land_where_the_view_says():
     image = np.zeros((75, 125, 3), np.uint8)
     image[20, 30] = 255
