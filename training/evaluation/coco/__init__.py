@@ -1,0 +1,13 @@
+"""COCO's metrics by pycocotools: boxes and key points."""
+
+from training.evaluation.coco.files import evaluate_files
+from training.evaluation.coco.metrics import BoxMetrics, PoseMetrics
+from training.evaluation.coco.structures import evaluate_boxes, evaluate_poses
+
+__all__ = [
+    "BoxMetrics",
+    "PoseMetrics",
+    "evaluate_boxes",
+    "evaluate_files",
+    "evaluate_poses",
+]
