@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, Poses, View
+from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, Poses
 from centernet_ros.tasks import build_task
 from centernet_ros.tasks.heatmap import IGNORED_PEAK, draw_gaussian, gaussian_radius
+from training.crop import view_of_piece
 
 IGNORED_CLASS = {4: 1, 5: 1, 6: 0, 9: -1}
 """Label that KITTI's vans, trucks, sitting people and unlabelled regions are ignored as."""
@@ -19,13 +20,8 @@ def view_of(image_size, input_size, centre, width, *, flip=False, camera=None):
 
     With a flip the authors mirror the pixels, x -> width - 1 - x, and take the centre along.
     """
-    scale = input_size[1] / width
-    sign = -1 if flip else 1
-    rows = [
-        [sign * scale, 0, input_size[1] / 2 - sign * scale * centre[0]],
-        [0, scale, input_size[0] / 2 - scale * centre[1]],
-    ]
-    return View(image_size, input_size, torch.tensor(rows, dtype=torch.float64), camera)
+    piece = (centre, width)
+    return view_of_piece(image_size, input_size, piece, mirrored=flip, camera=camera)
 
 
 def corners_of(annotations):
