@@ -16,6 +16,12 @@ COCO_CLASSES = (
 )
 """The 80 classes of COCO, by rising category id."""
 
+_NO_CATEGORIES = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+"""Ids of COCO that no object of the published annotations has."""
+
+COCO_CATEGORY_IDS = tuple(number for number in range(1, 91) if number not in _NO_CATEGORIES)
+"""COCO's id of each of its classes."""
+
 VOC_CLASSES = (
     *("aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow"),
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa"),

@@ -1,0 +1,170 @@
+"""Cameras of images: from KITTI's calib files, and from the YAML files of ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from torch import Tensor
+
+from centernet_ros.calibration import IDENTITY, Calibration, CalibrationError, intrinsics_of
+from centernet_ros.image import Image
+from centernet_ros.kitti import read_projection
+from centernet_ros.rectification import Rectification
+from centernet_ros.structures import CameraIntrinsics
+
+Look = Callable[[Image], tuple[Image, CameraIntrinsics]]
+"""An image as a pinhole camera sees it, and that camera; a `CalibrationError` where the image does
+not fit the calibration."""
+
+
+def read_camera(path: Path, *, undistort: bool = False) -> Look:
+    """The camera that a file describes.
+
+    Args:
+        path: a calib file of KITTI's object data set, or a YAML file as ROS's camera_calibration
+            writes it, or as `ros2 topic echo --once` shows a camera_info.
+        undistort: take the images for raw ones, and rectify them; needs a YAML file.
+
+    Raises:
+        CalibrationError: The file cannot be used; the message names it.
+    """
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CalibrationError(f"calibration {path} cannot be read: {error}") from None
+    try:
+        if any(line.startswith("P2:") for line in text.splitlines()):
+            if undistort:
+                raise CalibrationError("KITTI's images are rectified: leave --undistort out")
+            return projecting(read_projection(text))
+        return look_through(_parse_yaml(text), undistort=undistort)
+    except ValueError as error:
+        raise CalibrationError(f"calibration {path}: {error}") from None
+
+
+def projecting(projection: Tensor) -> Look:
+    """A camera without distortion that takes images of any size, (3, 4) as KITTI's P2."""
+
+    def look(image: Image) -> tuple[Image, CameraIntrinsics]:
+        try:
+            return image, CameraIntrinsics(projection, (image.shape[0], image.shape[1]))
+        except ValueError as error:
+            raise CalibrationError(str(error)) from None
+
+    return look
+
+
+@lru_cache(maxsize=32)
+def look_through(calibration: Calibration, *, undistort: bool = False) -> Look:
+    """A camera whose images are rectified already, or shall be (`undistort`).
+
+    Raises:
+        CalibrationError: The calibration fits no image.
+    """
+
+    @cache
+    def rectification(image_size: tuple[int, int]) -> Rectification:
+        return Rectification(calibration, image_size)
+
+    def look(image: Image) -> tuple[Image, CameraIntrinsics]:
+        size = image.shape[0], image.shape[1]
+        if not undistort:
+            return image, intrinsics_of(calibration, size)
+        return rectification(size).apply(image), rectification(size).camera
+
+    # Says now what is wrong with the calibration itself.
+    if undistort:
+        rectification(calibration.image_size)
+    else:
+        intrinsics_of(calibration, calibration.image_size)
+    return look
+
+
+def calibration_of(info: Any) -> Calibration:
+    """The numbers of a sensor_msgs/CameraInfo, whoever deserialised it."""
+    return Calibration(
+        width=info.width,
+        height=info.height,
+        k=tuple(map(float, info.k)),
+        p=tuple(map(float, info.p)),
+        d=tuple(map(float, info.d)),
+        distortion_model=info.distortion_model,
+        r=tuple(map(float, info.r)),
+        binning=(info.binning_x, info.binning_y),
+        roi=(info.roi.x_offset, info.roi.y_offset, info.roi.width, info.roi.height),
+    )
+
+
+def _parse_yaml(text: str) -> Calibration:
+    """A calibration in either form of ROS.
+
+    Raises:
+        ValueError: It is in none; the message names the key.
+    """
+    try:
+        content = next(iter(yaml.safe_load_all(text)), None)
+    except yaml.YAMLError as error:
+        raise ValueError(f"it is no YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, Mapping):
+        raise ValueError("it is neither a KITTI calib file (no P2) nor a camera_info in YAML")
+    if "image_width" in content:
+        width, height = "image_width", "image_height"
+        k, p, d, r = (
+            *("camera_matrix", "projection_matrix"),
+            *("distortion_coefficients", "rectification_matrix"),
+        )
+    else:
+        width, height, k, p, d, r = "width", "height", "k", "p", "d", "r"
+    return Calibration(
+        width=int(_numbers(content, width, 1)[0]),
+        height=int(_numbers(content, height, 1)[0]),
+        k=_numbers(content, k, 9),
+        p=_numbers(content, p, 12),
+        d=_numbers(content, d, None, default=()),
+        distortion_model=str(content.get("distortion_model", "plumb_bob")),
+        r=_numbers(content, r, 9, default=IDENTITY),
+        **_window(content),
+    )
+
+
+def _window(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Binning and region of interest, which the files of camera_calibration do not have."""
+    roi = content.get("roi") or {}
+    sides = ("x_offset", "y_offset", "width", "height")
+    return {
+        "binning": tuple(int(content.get(f"binning_{axis}", 0)) for axis in "xy"),
+        "roi": tuple(int(roi.get(side, 0)) for side in sides),
+    }
+
+
+def _numbers(
+    content: Mapping[str, Any],
+    key: str,
+    count: int | None,
+    default: tuple[float, ...] | None = None,
+) -> tuple[float, ...]:
+    """The numbers under a key: one, a list, or a matrix with `data`.
+
+    Raises:
+        ValueError: There is no such key, or something else under it.
+    """
+    value = content.get(key)
+    if isinstance(value, Mapping):
+        value = value.get("data")
+    if value is None and default is not None:
+        return default
+    if value is None:
+        raise ValueError(f"key {key!r} is missing")
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        value = [value]
+    try:
+        numbers = tuple(float(number) for number in value)
+    except (TypeError, ValueError):
+        raise ValueError(f"key {key!r} holds {value!r}, expected numbers") from None
+    if count is not None and len(numbers) != count:
+        raise ValueError(f"key {key!r} holds {len(numbers)} numbers, expected {count}")
+    return numbers

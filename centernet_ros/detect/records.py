@@ -1,0 +1,139 @@
+"""What was found in each image, and the files in which it is written."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from torch import Tensor
+
+from centernet_ros.bag import SourceError
+from centernet_ros.detect.frames import Unusable
+from centernet_ros.kitti import format_results
+from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, Poses
+from centernet_ros.tasks.pose.joints import JOINT_NAMES
+
+THRESHOLDS = {"json": 0.3, "coco": 0.0, "kitti": 0.2}
+"""Least score in each format: metrics on COCO and KITTI were published with these two."""
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """The results of one image.
+
+    Attributes:
+        name: of the image, see `Frame`.
+        image_size: height, width in pixels.
+        results: best first, on the CPU.
+        camera: that took the image, where it was asked for.
+        stamp: nanoseconds, see `Frame`.
+    """
+
+    name: str
+    image_size: tuple[int, int]
+    results: Detections2D
+    camera: CameraIntrinsics | None = None
+    stamp: int | None = None
+
+
+def above(results: Detections2D, threshold: float) -> Detections2D:
+    """Results with at least this score."""
+    return results[results.scores >= threshold]
+
+
+def write_json(
+    path: Path,
+    records: Sequence[Record],
+    unusable: Sequence[Unusable],
+    class_names: Sequence[str],
+    facts: Mapping[str, Any],
+) -> None:
+    """Write everything about every image; docs/detect.md describes the file.
+
+    Args:
+        path: file to write.
+        records: images in order.
+        unusable: images that could not be used.
+        class_names: name of each label.
+        facts: further entries of the file's head.
+    """
+    has_joints = any(isinstance(record.results, Poses) for record in records)
+    content = {
+        **facts,
+        "class_names": list(class_names),
+        **({"joint_names": list(JOINT_NAMES)} if has_joints else {}),
+        "images": [_image_entry(record, class_names) for record in records],
+        "unusable": [{"name": item.name, "reason": item.reason} for item in unusable],
+    }
+    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _image_entry(record: Record, class_names: Sequence[str]) -> dict[str, Any]:
+    height, width = record.image_size
+    entry: dict[str, Any] = {"name": record.name, "width": width, "height": height}
+    if record.stamp is not None:
+        entry["stamp"] = record.stamp
+    if record.camera is not None:
+        entry["projection"] = record.camera.projection.tolist()
+    found = range(len(record.results))
+    entry["detections"] = [_detection_entry(record.results, i, class_names) for i in found]
+    return entry
+
+
+def _detection_entry(results: Detections2D, i: int, class_names: Sequence[str]) -> dict[str, Any]:
+    label = int(results.labels[i])
+    entry: dict[str, Any] = {
+        "class": class_names[label],
+        "label": label,
+        "score": _plain(results.scores[i]),
+        "box": _plain(results.boxes[i]),
+    }
+    if isinstance(results, Detections3D):
+        for name in ("dimensions", "locations", "yaws", "alphas"):
+            singular = name if name == "dimensions" else name.removesuffix("s")
+            entry[singular] = _plain(getattr(results, name)[i])
+    if isinstance(results, Poses):
+        entry["keypoints"] = _plain(results.keypoints[i])
+        entry["keypoint_scores"] = _plain(results.keypoint_scores[i])
+    return entry
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as JSON holds them: with the seven digits of a float32, None if not finite."""
+    if isinstance(value, Tensor):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return float(f"{value:.7g}") if math.isfinite(value) else None
+
+
+def write_kitti(folder: Path, records: Sequence[Record], class_names: Sequence[str]) -> None:
+    """Write a result file for each image, named as the image; empty where nothing was found."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for record in records:
+        text = format_results(record.results, class_names)
+        (folder / f"{_stem(record.name)}.txt").write_text(text)
+
+
+def check_kitti_names(names: Sequence[str]) -> None:
+    """Refuse images whose result files would have the same name.
+
+    Raises:
+        SourceError: Two images share one.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(_stem(name), name)
+        if other != name:
+            raise SourceError(
+                f"--format kitti names result files as images, but {other} and {name} would share "
+                f"{_stem(name)}.txt"
+            )
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem

@@ -1,0 +1,163 @@
+"""Opens what the user names: image files, folders, videos, bags, KITTI's object data set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from centernet_ros.bag import SourceError
+from centernet_ros.calibration import CalibrationError
+from centernet_ros.detect.cameras import Look, projecting
+from centernet_ros.detect.frames import NEEDS_CAMERA, Frame, Source, Unusable, frame_of
+from centernet_ros.detect.recordings import open_bag_source, open_video
+from centernet_ros.encodings import ImageError, file_to_bgr
+from centernet_ros.kitti import read_projection
+
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".jp2", ".avif"),
+)
+"""Endings, in small letters, of the files that are taken for images."""
+
+BAG_SUFFIXES = (".db3", ".mcap")
+
+
+def open_source(
+    paths: Sequence[Path],
+    *,
+    needs_camera: bool,
+    look: Look | None = None,
+    topic: str | None = None,
+    undistort: bool = False,
+) -> Source:
+    """The images that one path, or several image files, stand for.
+
+    Args:
+        paths: an image, a video, a folder of images, a rosbag2 folder, a KITTI object folder (with
+            `image_2`), or several images.
+        needs_camera: whether every image has to come with its camera.
+        look: the camera of all images, instead of what the source itself tells.
+        topic: image topic of a bag; by default the first one.
+        undistort: rectify the images of a bag by its CameraInfo; others' are by their `look`.
+
+    Raises:
+        SourceError: There is nothing to read, or no calibration where one is needed.
+    """
+    needs_camera = needs_camera or undistort
+    for path in paths:
+        if not path.exists():
+            raise SourceError(f"source {path} does not exist")
+    path = paths[0]
+    if len(paths) == 1 and _is_bag(path):
+        return open_bag_source(
+            path,
+            topic,
+            needs_camera=needs_camera,
+            look=look,
+            undistort=undistort,
+        )
+    if topic is not None:
+        raise SourceError(f"--topic chooses a topic of a bag, but {path} is none")
+    if len(paths) == 1 and (path / "image_2").is_dir():
+        return _kitti(path, needs_camera=needs_camera, look=look)
+    if needs_camera and look is None:
+        raise SourceError(NEEDS_CAMERA.format(what=f"{path} has none"))
+    if len(paths) == 1 and path.is_dir():
+        files = _images_in(path)
+        return _images(files, [file.name for file in files], f"folder {path}", look)
+    if all(_is_image(path) for path in paths):
+        return _images(paths, _short_names(paths), _text(paths), look)
+    if len(paths) == 1:
+        return open_video(path, look)
+    stranger = next(path for path in paths if not _is_image(path))
+    raise SourceError(f"several sources must be image files, but {stranger} is none")
+
+
+def _is_image(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _is_bag(path: Path) -> bool:
+    """Whether this is a bag, or is meant to be one."""
+    if path.is_dir():
+        inside = (file.suffix for file in path.iterdir())
+        return (path / "metadata.yaml").is_file() or any(s in BAG_SUFFIXES for s in inside)
+    return path.suffix in BAG_SUFFIXES
+
+
+def _images_in(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.iterdir() if _is_image(path))
+    if not files:
+        folders = sorted(path.name for path in folder.iterdir() if path.is_dir())
+        hint = f"; it has the folders {', '.join(folders[:10])}" if folders else ""
+        raise SourceError(
+            f"folder {folder} holds no image ({', '.join(IMAGE_SUFFIXES)}), no bag "
+            f"(metadata.yaml) and no KITTI data (image_2){hint}"
+        )
+    return files
+
+
+def _short_names(paths: Sequence[Path]) -> list[str]:
+    """Names of files, with as much of their paths as tells them apart."""
+    names = [path.name for path in paths]
+    if len(set(names)) == len(names):
+        return names
+    absolute = [path.absolute() for path in paths]
+    if len(set(absolute)) < len(absolute):
+        double = next(path for path in absolute if absolute.count(path) > 1)
+        raise SourceError(f"image {double} is given twice")
+    common = Path(os.path.commonpath(absolute))
+    return [path.relative_to(common).as_posix() for path in absolute]
+
+
+def _text(paths: Sequence[Path]) -> str:
+    return str(paths[0]) if len(paths) == 1 else f"{len(paths)} images"
+
+
+def _images(
+    files: Sequence[Path], names: Sequence[str], description: str, look: Look | None
+) -> Source:
+    return _files(files, names, description, lambda file: look)
+
+
+def _kitti(folder: Path, *, needs_camera: bool, look: Look | None) -> Source:
+    """KITTI's object data set, each image with its own P2."""
+    calib = folder / "calib"
+
+    def look_of(image: Path) -> Look | None:
+        if look is not None or not needs_camera:
+            return look
+        path = calib / f"{image.stem}.txt"
+        try:
+            return projecting(read_projection(path.read_text()))
+        except (OSError, UnicodeDecodeError, ValueError) as error:
+            raise CalibrationError(f"calibration {path}: {error}") from None
+
+    if needs_camera and look is None and not calib.is_dir():
+        raise SourceError(NEEDS_CAMERA.format(what=f"{calib} does not exist"))
+    files = _images_in(folder / "image_2")
+    return _files(files, [file.name for file in files], f"KITTI folder {folder}", look_of)
+
+
+def _files(
+    files: Sequence[Path],
+    names: Sequence[str],
+    description: str,
+    look_of: Callable[[Path], Look | None],
+) -> Source:
+    """Image files, each with the camera that `look_of` finds for it."""
+
+    def read() -> Iterator[Frame | Unusable]:
+        for file, name in zip(files, names, strict=True):
+            try:
+                data = np.fromfile(file, np.uint8)
+                # Photographs as people see them; cameras of robots do not turn theirs.
+                image = file_to_bgr(data, file.name, turn=True)
+                yield frame_of(name, image, look_of(file))
+            except (OSError, ImageError, CalibrationError) as error:
+                yield Unusable(name, str(error))
+
+    return Source(description, names, len(files), None, read)
