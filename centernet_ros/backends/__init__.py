@@ -16,8 +16,16 @@ Backend = Callable[[Tensor], dict[str, Tensor]]
 BACKENDS = {"torch": TorchBackend}
 
 
-def open_backend(name: str, model: CenterNet, device: torch.device) -> Backend:
+def open_backend(
+    name: str, model: CenterNet, device: torch.device, precision: str = "float32"
+) -> Backend:
     """Make a network ready to run.
+
+    Args:
+        name: key of `BACKENDS`, or `auto`.
+        model: the network.
+        device: where it runs.
+        precision: numbers that it computes with: `float32`, `float16` or `bfloat16`.
 
     Raises:
         ValueError: There is no such backend; the message lists the known ones.
@@ -25,7 +33,7 @@ def open_backend(name: str, model: CenterNet, device: torch.device) -> Backend:
     name = "torch" if name == "auto" else name
     if name not in BACKENDS:
         raise ValueError(f"unknown backend {name!r}; known: auto, {', '.join(BACKENDS)}")
-    return BACKENDS[name](model, device)
+    return BACKENDS[name](model, device, precision)
 
 
 def choose_device(name: str) -> torch.device:
