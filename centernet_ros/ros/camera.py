@@ -1,22 +1,18 @@
-"""The image subscription: it fits its publishers, and says so when no image comes."""
+"""What a camera sends: images and their calibration; and a warning when nothing comes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions, QoSPolicyKind
-from rclpy.subscription import Subscription
-from rclpy.time import Time
-from rclpy.topic_endpoint_info import TopicEndpointInfo
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from centernet_ros.ros.pairing import Arrival, Pairing
+from centernet_ros.ros.subscription import FittingSubscription
 
 TOPICS: dict[str, tuple[str, Any]] = {
     "raw": ("image", Image),
@@ -31,36 +27,22 @@ WARNING_PERIOD = 30.0
 """Seconds until a warning for the same reason is repeated."""
 
 
-@dataclass(frozen=True)
-class Arrival:
-    """An image message and when it came.
-
-    Attributes:
-        message: sensor_msgs Image or CompressedImage.
-        stamp: its time stamp in nanoseconds.
-        clock_time: time of the node's clock at its receipt, in nanoseconds.
-        monotonic_time: the same moment of `time.monotonic`, in seconds.
-    """
-
-    message: Any
-    stamp: int
-    clock_time: int
-    monotonic_time: float
-
-
 class Camera:
-    """Subscribes to the images while the node is active.
+    """Subscribes to one camera while the node is active.
 
     Attributes:
-        topic: full name of the topic, remapped.
+        images: subscription of the images.
+        infos: subscription of the calibration; None where none is needed.
     """
 
     def __init__(
         self,
         node: Node,
+        prefix: str,
         *,
         transport: str,
         reliability: str,
+        calibrated: bool,
         on_image: Callable[[Arrival], None],
         no_image_warning: Callable[[], float],
     ) -> None:
@@ -68,24 +50,35 @@ class Camera:
 
         Args:
             node: node that subscribes.
+            prefix: put before the names of the topics, `front/` or nothing.
             transport: key of `TOPICS`.
             reliability: `auto`, `reliable` or `best_effort`.
+            calibrated: whether the images are wanted with their camera_info.
             on_image: takes every image in the executor's thread; must return at once.
             no_image_warning: seconds of silence until a warning; 0 for never.
         """
         self._node = node
-        self._name, self._type = TOPICS[transport]
-        self.topic = node.resolve_topic_name(self._name)
-        self._transport = transport
-        self._on_image = on_image
         self._no_image_warning = no_image_warning
-        self._reliability = (
-            ReliabilityPolicy[reliability.upper()] if reliability != "auto" else None
+        self._take = on_image
+        self._pairing = Pairing(on_image) if calibrated else None
+        name, message_type = TOPICS[transport]
+        self.images = FittingSubscription(
+            node,
+            message_type,
+            prefix + name,
+            self._receive,
+            reliability=reliability,
+            hint=f" (image_transport is {transport})",
         )
-        self._silent_since = time.monotonic()
-        self._warned_at = float("-inf")
-        self._warned_of = ""
-        self._subscription = self._subscribe()
+        self.infos = (
+            FittingSubscription(
+                node, CameraInfo, f"{prefix}camera_info", self._receive_info, latched=True
+            )
+            if calibrated
+            else None
+        )
+        self._silent_since = self._began = time.monotonic()
+        self._warned: dict[str, tuple[float, str]] = {}
         # A steady clock: a paused simulation must not stop the watch.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(LOOK_PERIOD, self._look, clock=steady)
@@ -93,87 +86,55 @@ class Camera:
     def destroy(self) -> None:
         """Unsubscribe."""
         self._node.destroy_timer(self._timer)
-        self._node.destroy_subscription(self._subscription)
+        for subscription in self._subscriptions():
+            subscription.destroy()
 
-    def _subscribe(self) -> Subscription:
-        policies = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]
-        override = f"qos_overrides.{self.topic}.subscription.reliability"
-        if override in self._node._parameter_overrides:
-            # Only for who sets it: rclpy would keep the first choice of `auto` for ever.
-            policies.append(QoSPolicyKind.RELIABILITY)
-        subscription = self._node.create_subscription(
-            self._type,
-            self._name,
-            self._receive,
-            QoSProfile(depth=1, reliability=self._wanted_reliability()),
-            # Its warning would come too early, while `auto` is about to mend it.
-            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
-            qos_overriding_options=QoSOverridingOptions(policies),
-        )
-        if QoSPolicyKind.RELIABILITY in policies:
-            self._reliability = subscription.qos_profile.reliability
-        return subscription
-
-    def _wanted_reliability(self) -> ReliabilityPolicy:
-        """The forced reliability, else the best that every publisher offers."""
-        if self._reliability is not None:
-            return self._reliability
-        publishers = self._publishers()
-        # Without a publisher reliable, as most will be: they then need no second subscription.
-        if all(map(_is_reliable, publishers)):
-            return ReliabilityPolicy.RELIABLE
-        return ReliabilityPolicy.BEST_EFFORT
-
-    def _publishers(self) -> list[TopicEndpointInfo]:
-        return list(self._node.get_publishers_info_by_topic(self.topic))
+    def _subscriptions(self) -> list[FittingSubscription]:
+        return [self.images, *([self.infos] if self.infos else [])]
 
     def _receive(self, message: Any) -> None:
         clock_time = self._node.get_clock().now().nanoseconds
         self._silent_since = time.monotonic()
-        self._warned_of = ""
-        stamp = Time.from_msg(message.header.stamp).nanoseconds
-        self._on_image(Arrival(message, stamp, clock_time, self._silent_since))
+        self._warned.pop(self.images.topic, None)
+        arrival = Arrival(message, _nanoseconds(message), clock_time, self._silent_since)
+        if self._pairing is None:
+            self._take(arrival)
+        else:
+            self._pairing.add_image(arrival)
+
+    def _receive_info(self, message: CameraInfo) -> None:
+        assert self._pairing is not None
+        self._pairing.add_info(_nanoseconds(message), message)
 
     def _look(self) -> None:
-        """Fit the subscription to the publishers of the moment, and watch for silence."""
-        if self._wanted_reliability() != self._subscription.qos_profile.reliability:
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = self._subscribe()
-        self._watch(time.monotonic())
+        """Fit the subscriptions to the publishers of the moment, and watch for silence."""
+        for subscription in self._subscriptions():
+            subscription.fit()
+        if self._pairing is not None:
+            self._pairing.flush()
+        now = time.monotonic()
+        self._watch(self.images, "image", now, self._silent_since)
+        # A calibration that came once is enough.
+        if self.infos is not None and not self.infos.received:
+            self._watch(self.infos, "camera_info", now, self._began)
 
-    def _watch(self, now: float) -> None:
-        """Say so when no image has come for long."""
+    def _watch(
+        self, subscription: FittingSubscription, what: str, now: float, since: float
+    ) -> None:
+        """Say so when nothing has come for long."""
         limit = self._no_image_warning()
-        silence = now - self._silent_since
-        if silence < limit or limit == 0:
+        if limit == 0 or now < since + limit:
             return
-        reason = self._why_silent()
-        if reason != self._warned_of or now >= self._warned_at + WARNING_PERIOD:
-            self._warned_at, self._warned_of = now, reason
+        reason = subscription.why_silent()
+        warned_at, warned_of = self._warned.get(subscription.topic, (float("-inf"), ""))
+        if reason != warned_of or now >= warned_at + WARNING_PERIOD:
+            self._warned[subscription.topic] = now, reason
             self._node.get_logger().warning(
-                f"no image on {self.topic} for {silence:.0f} s: {reason}"
+                f"no {what} on {subscription.topic} for {now - since:.0f} s: {reason}"
             )
 
-    def _why_silent(self) -> str:
-        """The most likely reason why no image comes."""
-        publishers = self._publishers()
-        if not publishers:
-            return f"nobody publishes it (remap {self._name!r} to the camera's topic)"
-        types = {publisher.topic_type for publisher in publishers}
-        expected = f"sensor_msgs/msg/{self._type.__name__}"
-        if expected not in types:
-            return (
-                f"it carries {', '.join(sorted(types))}, expected {expected} "
-                f"(image_transport is {self._transport})"
-            )
-        reliable = self._subscription.qos_profile.reliability == ReliabilityPolicy.RELIABLE
-        if reliable and not any(map(_is_reliable, publishers)):
-            return (
-                "its publishers offer best effort, which a reliable subscription does not accept "
-                "(set reliability to auto or best_effort)"
-            )
-        return f"its {len(publishers)} publishers send nothing"
 
-
-def _is_reliable(publisher: TopicEndpointInfo) -> bool:
-    return bool(publisher.qos_profile.reliability == ReliabilityPolicy.RELIABLE)
+def _nanoseconds(message: Any) -> int:
+    """The stamp of a message; rclpy's Time would refuse one before 1970."""
+    stamp = message.header.stamp
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

@@ -1,4 +1,4 @@
-"""A letter box with one slot: the newest value wins."""
+"""Letter boxes with one slot each and one reader of them all: the newest value wins."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ Value = TypeVar("Value")
 
 
 class Mailbox(Generic[Value]):
-    """Hands the newest value from one thread to another and counts what it threw away.
-
-    Attributes:
-        received: values put in.
-        dropped: values that a newer one replaced before they were taken.
-    """
+    """Hands the newest value of every sender from one thread to another."""
 
     def __init__(self) -> None:
-        self.received = 0
-        self.dropped = 0
-        self._value: Value | None = None
+        self._values: dict[str, Value] = {}
         self._closed = False
         self._changed = threading.Condition()
 
-    def put(self, value: Value) -> None:
-        """Store a value in place of one that nobody took; never waits."""
-        with self._changed:
-            self.received += 1
-            self.dropped += self._value is not None
-            self._value = value
-            self._changed.notify()
+    def put(self, sender: str, value: Value) -> bool:
+        """Store a value; never waits.
 
-    def take(self) -> Value | None:
-        """Wait for a value and remove it; None when the mailbox was closed."""
+        Returns:
+            Whether it took the place of an older one of the same sender, which nobody took.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._value is not None)
-            value, self._value = self._value, None
-            return None if self._closed else value
+            replaced = self._values.pop(sender, None) is not None
+            self._values[sender] = value
+            self._changed.notify()
+            return replaced
+
+    def take(self) -> dict[str, Value] | None:
+        """Wait until there is a value and remove all of them; None when the mailbox was closed.
+
+        Whoever has nothing at that moment is not waited for.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or bool(self._values))
+            values, self._values = self._values, {}
+            return None if self._closed else values
 
     def close(self) -> None:
         """Wake the reader up for good."""

@@ -6,20 +6,26 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from std_srvs.srv import SetBool
 
+from centernet_ros.backends import choose_device, open_backend
+from centernet_ros.checkpoint import load_model
 from centernet_ros.detector import Detector
-from centernet_ros.ros.camera import Camera
-from centernet_ros.ros.outputs import Outputs
+from centernet_ros.presets import ModelPreset
+from centernet_ros.ros.engine import Engine, OpenDetector
+from centernet_ros.ros.mailbox import Mailbox
+from centernet_ros.ros.outputs import Labels, Outputs, outputs_of
+from centernet_ros.ros.pairing import Arrival
 from centernet_ros.ros.parameters import NodeParameters, changed_parameters, declare_parameters
 from centernet_ros.ros.resources import find_file
+from centernet_ros.ros.selection import least_scores
+from centernet_ros.ros.stream import Stream, prefix_of
+from centernet_ros.ros.transforms import Transforms
 from centernet_ros.ros.worker import Worker
-
-OpenDetector = Callable[[NodeParameters], Detector]
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -32,20 +38,22 @@ def open_detector(parameters: NodeParameters) -> Detector:
         OSError: There is no such file.
         ValueError: The file cannot be used, or this machine has no such device or backend.
     """
-    return Detector.from_checkpoint(
-        find_file(parameters.weights), parameters.device, parameters.backend
-    )
+    device = choose_device(parameters.device)
+    model, preset = load_model(find_file(parameters.weights))
+    backend = open_backend(parameters.backend, model, device, parameters.precision)
+    return Detector(backend, preset, device=device)
 
 
 class CenterNetNode(LifecycleNode):
-    """Detects objects in the newest image of a topic.
+    """Detects objects in the newest images of its cameras.
 
     Configured it holds the network and its topics, active it subscribes and works. Conventions of
     what it publishes are in the README.
 
     Attributes:
         parameters: the values of the moment.
-        worker: the thread of an active node, with its counts; None otherwise.
+        enabled: whether images are worked on, as the service `~/enable` says.
+        streams: the cameras of an active node, with what became of their images.
     """
 
     def __init__(
@@ -67,12 +75,16 @@ class CenterNetNode(LifecycleNode):
         """
         super().__init__(name, **options)
         self._open_detector = open_detector
-        self._detector: Detector | None = None
-        self._outputs: Outputs | None = None
-        self._camera: Camera | None = None
-        self.worker: Worker | None = None
+        self._engine: Engine | None = None
+        self._outputs: list[Outputs] = []
+        self._labels: Labels | None = None
+        self._transforms: Transforms | None = None
+        self._worker: Worker | None = None
+        self.streams: list[Stream] = []
+        self.enabled = True
         self.parameters = declare_parameters(self)
         self.add_on_set_parameters_callback(self._set_parameters)
+        self.create_service(SetBool, "~/enable", self._enable)
 
     def start(self) -> bool:
         """Configure and activate; False, after a log message, when either failed."""
@@ -124,71 +136,103 @@ class CenterNetNode(LifecycleNode):
         return FAILURE
 
     def _configure(self) -> None:
-        if self.parameters.threads:
-            torch.set_num_threads(self.parameters.threads)
-        self._detector = detector = self._open_detector(self.parameters)
-        self._tune()
-        preset = detector.preset
+        parameters = self.parameters
+        if parameters.threads:
+            torch.set_num_threads(parameters.threads)
+        self._engine = engine = Engine(self._open_detector, parameters, self.get_logger())
+        self._tune(parameters, engine.preset)
+        engine.warm_up(len(parameters.streams))
+        self._outputs = [
+            Outputs(self, engine.preset, prefix_of(name)) for name in parameters.streams
+        ]
+        self._labels = Labels(self, engine.preset.class_names)
+        self.get_logger().info(self._summary(engine))
+
+    def _summary(self, engine: Engine) -> str:
+        """What runs where, in one line."""
+        detector, preset = engine.detector, engine.preset
         height, width = preset.input_size
-        # The first run is slow (memory, kernels); a camera should not wait for it.
-        detector(np.zeros((height, width, 3), np.uint8))
-        self._outputs = Outputs(self, preset)
         backend = getattr(detector.backend, "name", type(detector.backend).__name__)
-        self.get_logger().info(
+        return (
             f"{preset.task} with {preset.backbone} on {detector.device} ({backend}, "
-            f"{torch.get_num_threads()} threads), input {width}x{height}, "
+            f"{engine.precision}, {torch.get_num_threads()} threads), input {width}x{height}, "
             f"classes {', '.join(preset.class_names)}, weights {self.parameters.weights}"
         )
 
     def _activate(self) -> None:
-        assert self._detector is not None
-        assert self._outputs is not None
-        self._outputs.publish_label_info(self.parameters.score_threshold)
-        self.worker = Worker(self, self._detector, self._outputs)
-        self._camera = Camera(
-            self,
-            transport=self.parameters.image_transport,
-            reliability=self.parameters.reliability,
-            on_image=self.worker.mailbox.put,
-            no_image_warning=lambda: self.parameters.no_image_warning,
-        )
-        self.worker.start(self._camera.topic)
+        assert self._engine is not None
+        assert self._labels is not None
+        parameters, preset = self.parameters, self._engine.preset
+        self._labels.publish(parameters.score_threshold)
+        in_space = any(output.move is not None for output in outputs_of(preset.task))
+        if parameters.target_frame and in_space:
+            self._transforms = Transforms(self, parameters.target_frame)
+        mailbox: Mailbox[Arrival] = Mailbox()
+        self.streams = [
+            Stream(self, i, mailbox, outputs, calibrated=in_space or parameters.undistort)
+            for i, outputs in enumerate(self._outputs)
+        ]
+        self._worker = Worker(self, self._engine, self.streams, mailbox, self._transforms)
 
     def _deactivate(self) -> None:
-        if self._camera is not None:
-            self._camera.destroy()
-            self._camera = None
-        if self.worker is not None:
-            self.worker.stop()
-            self.worker = None
+        for stream in self.streams:
+            stream.destroy()
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+        self.streams = []
+        if self._transforms is not None:
+            self._transforms.destroy()
+            self._transforms = None
 
     def _clean_up(self) -> None:
         self._deactivate()
-        if self._outputs is not None:
-            self._outputs.destroy()
-            self._outputs = None
-        if self._detector is not None:
-            on_gpu = self._detector.device.type == "cuda"
-            self._detector = None
-            if on_gpu:
-                torch.cuda.empty_cache()
+        for outputs in self._outputs:
+            outputs.destroy()
+        self._outputs = []
+        if self._labels is not None:
+            self._labels.destroy()
+            self._labels = None
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    def _enable(self, request: Any, response: Any) -> Any:
+        """Answer `~/enable`."""
+        self.enabled = request.data
+        response.success = True
+        response.message = "enabled" if self.enabled else "disabled: images are passed over"
+        self.get_logger().info(response.message)
+        return response
 
     def _set_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
         """Take over a request to change parameters, wholly or not at all."""
         before = self.parameters
         try:
-            self.parameters = changed_parameters(
-                before, changes, configured=self._detector is not None
-            )
+            parameters = changed_parameters(before, changes, configured=self._engine is not None)
+            if self._engine is not None:
+                self._tune(parameters, self._engine.preset)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self._tune()
-        if self._outputs is not None and self.parameters.score_threshold != before.score_threshold:
-            self._outputs.publish_label_info(self.parameters.score_threshold)
+        self.parameters = parameters
+        if self._labels is not None and parameters.score_threshold != before.score_threshold:
+            self._labels.publish(parameters.score_threshold)
         return SetParametersResult(successful=True)
 
-    def _tune(self) -> None:
-        """Hand the detector what may change while it works."""
-        if self._detector is not None:
-            self._detector.score_threshold = self.parameters.score_threshold
-            self._detector.max_detections = self.parameters.max_detections
+    def _tune(self, parameters: NodeParameters, preset: ModelPreset) -> None:
+        """Hand the detector what may change while it works.
+
+        Raises:
+            ValueError: A parameter names a class that the network does not have.
+        """
+        assert self._engine is not None
+        least_scores(
+            preset.class_names,
+            parameters.score_threshold,
+            parameters.class_thresholds,
+            parameters.classes,
+        )
+        # What is published is selected afterwards, out of no fewer peaks than the network's own
+        # number: some may be of classes that are left out.
+        detector = self._engine.detector
+        detector.max_detections = max(parameters.max_detections, preset.max_detections)

@@ -11,12 +11,12 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image as ImageMessage
 
-from centernet_ros.drawing import draw_detections
+from centernet_ros.drawing import draw_results
 from centernet_ros.image import Image
 from centernet_ros.msg import Timing
 from centernet_ros.presets import ModelPreset
 from centernet_ros.ros.images import to_message
-from centernet_ros.structures import Detections2D
+from centernet_ros.structures import CameraIntrinsics, Detections2D
 from centernet_ros.tasks import TASK_ALIASES
 
 try:
@@ -44,13 +44,14 @@ class Output:
         topic: name below the node's own or, of several cameras, below the camera's.
         message_type: type of its messages.
         to_message: results of one image, class names and the image's header to a message.
-        in_space: whether it tells places in metres, for which the camera must be calibrated.
+        move: a message and a geometry_msgs TransformStamped to a message in that transform's frame;
+            None where nothing of it lies in space. What lies in space needs a calibrated camera.
     """
 
     topic: str
     message_type: Any
     to_message: Callable[[Any, Sequence[str], Any], Any]
-    in_space: bool = False
+    move: Callable[[Any, Any], Any] | None = None
 
 
 def outputs_of(task: str) -> tuple[Output, ...]:
@@ -61,62 +62,103 @@ def outputs_of(task: str) -> tuple[Output, ...]:
 
 
 class Outputs:
-    """The publishers of a configured node."""
+    """The publishers of one camera of a configured node."""
 
-    def __init__(self, node: LifecycleNode, preset: ModelPreset) -> None:
+    def __init__(self, node: LifecycleNode, preset: ModelPreset, prefix: str) -> None:
+        """Announce the topics.
+
+        Args:
+            node: node that publishes.
+            preset: of the network.
+            prefix: put before the names of the topics, `front/` or nothing.
+        """
         self._node = node
         self._class_names = preset.class_names
         self._results = [
-            (
-                node.create_lifecycle_publisher(output.message_type, f"~/{output.topic}", RELIABLE),
-                output,
-            )
+            (self._create(output.message_type, prefix + output.topic, RELIABLE), output)
             for output in outputs_of(preset.task)
         ]
-        self._debug_image = node.create_lifecycle_publisher(
-            ImageMessage, "~/debug_image", RELIABLE_IMAGE
-        )
-        self._timing = node.create_lifecycle_publisher(Timing, "~/timing", RELIABLE)
-        self._label_info = LabelInfo and node.create_lifecycle_publisher(
-            LabelInfo, "~/label_info", LATCHED
-        )
+        self._debug_image = self._create(ImageMessage, f"{prefix}debug_image", RELIABLE_IMAGE)
+        self._timing = self._create(Timing, f"{prefix}timing", RELIABLE)
+
+    def _create(self, message_type: Any, name: str, qos: QoSProfile) -> Any:
+        return self._node.create_lifecycle_publisher(message_type, f"~/{name}", qos)
 
     def destroy(self) -> None:
         """Take the topics back."""
-        results = [publisher for publisher, _ in self._results]
-        for publisher in [*results, self._debug_image, self._timing, self._label_info]:
-            if publisher is not None:
-                self._node.destroy_lifecycle_publisher(publisher)
+        for publisher in self._publishers():
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def _publishers(self) -> list[Any]:
+        return [*(publisher for publisher, _ in self._results), self._debug_image, self._timing]
 
     @property
     def wanted(self) -> bool:
-        """Whether anyone listens to a topic that needs the network."""
-        results = [publisher for publisher, _ in self._results]
+        """Whether anyone listens: all topics need the network."""
+        return any(publisher.get_subscription_count() > 0 for publisher in self._publishers())
+
+    @property
+    def drawing_wanted(self) -> bool:
+        """Whether anyone looks at the debug image."""
+        return bool(self._debug_image.get_subscription_count() > 0)
+
+    @property
+    def move_wanted(self) -> bool:
+        """Whether anyone listens to what lies in space."""
         return any(
-            publisher.get_subscription_count() > 0
-            for publisher in [*results, self._debug_image, self._timing]
+            output.move is not None and publisher.get_subscription_count() > 0
+            for publisher, output in self._results
         )
 
-    def publish_results(self, results: Detections2D, image: Image, header: Any) -> None:
-        """Send the results of one image, and draw them if anyone looks."""
+    def publish_results(self, results: Detections2D, header: Any, transform: Any = None) -> None:
+        """Send the results of one image.
+
+        Args:
+            results: in pixels of the camera's image.
+            header: the image's.
+            transform: to the frame that places in space are wanted in; None for the camera's own.
+        """
         for publisher, output in self._results:
             if publisher.get_subscription_count() > 0:
-                publisher.publish(output.to_message(results, self._class_names, header))
-        if self._debug_image.get_subscription_count() > 0:
-            drawn = draw_detections(image, results, self._class_names)
-            self._debug_image.publish(to_message(drawn, header))
+                message = output.to_message(results, self._class_names, header)
+                if transform is not None and output.move is not None:
+                    message = output.move(message, transform)
+                publisher.publish(message)
+
+    def publish_drawing(
+        self, image: Image, results: Detections2D, camera: CameraIntrinsics | None, header: Any
+    ) -> None:
+        """Send an image with results in its pixels drawn on it."""
+        drawn = draw_results(image, results, self._class_names, camera)
+        self._debug_image.publish(to_message(drawn, header))
 
     def publish_timing(self, timing: Timing) -> None:
         """Send where the time of one image went."""
         if self._timing.get_subscription_count() > 0:
             self._timing.publish(timing)
 
-    def publish_label_info(self, threshold: float) -> None:
+
+class Labels:
+    """The latched topic that tells the class names."""
+
+    def __init__(self, node: LifecycleNode, class_names: Sequence[str]) -> None:
+        self._node = node
+        self._class_names = class_names
+        self._publisher = LabelInfo and node.create_lifecycle_publisher(
+            LabelInfo, "~/label_info", LATCHED
+        )
+
+    def destroy(self) -> None:
+        """Take the topic back."""
+        if self._publisher is not None:
+            self._node.destroy_lifecycle_publisher(self._publisher)
+
+    def publish(self, threshold: float) -> None:
         """Latch the class names and the least score of a published result."""
-        if self._label_info is None:
+        if self._publisher is None:
             return
         message = LabelInfo(threshold=threshold)
         message.header.stamp = self._node.get_clock().now().to_msg()
         for label, name in enumerate(self._class_names):
             message.class_map.append(VisionClass(class_id=label, class_name=name))
-        self._label_info.publish(message)
+        self._publisher.publish(message)

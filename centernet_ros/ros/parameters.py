@@ -3,153 +3,175 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-RESTART_FREE = "May be changed at any time."
-AT_CONFIGURE = "Taken over when the node is configured; cannot be changed while it is."
-AT_START = "Read once at the start of the process."
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What a parameter may be, for people and for the check.
-
-    Attributes:
-        description: what it is, with its unit.
-        limits: least and greatest value of a number.
-        pattern: regular expression that a text matches as a whole.
-        known: the values that the pattern stands for, in words.
-        changes: one of the three sentences above.
-    """
-
-    description: str
-    limits: tuple[float, float] | None = None
-    pattern: str = ".*"
-    known: str = ""
-    changes: str = AT_CONFIGURE
-
-    def check(self, name: str, value: object, default: object) -> None:
-        """Refuse a value of another type, outside the limits, or unknown.
-
-        Raises:
-            ValueError: The message names the parameter, the value and what is allowed.
-        """
-        if type(value) is not type(default):
-            raise ValueError(
-                f"parameter {name} is {value!r}, expected a {_TYPE_NAMES[type(default)]}"
-                f" such as {default!r}"
-            )
-        if self.limits and not self.limits[0] <= value <= self.limits[1]:  # type: ignore[operator]
-            raise ValueError(
-                f"parameter {name} is {value}, expected {self.limits[0]} to {self.limits[1]}"
-            )
-        if isinstance(value, str) and not re.fullmatch(self.pattern, value):
-            raise ValueError(f"parameter {name} is {value!r}, known: {self.known}")
-
-    def descriptor(self, default: object) -> ParameterDescriptor:
-        """What `ros2 param describe` shows, and rclpy checks."""
-        constraints = f"One of {self.known}. {self.changes}" if self.known else self.changes
-        descriptor = ParameterDescriptor(
-            description=self.description,
-            additional_constraints=constraints,
-            read_only=self.changes == AT_START,
-        )
-        if self.limits and isinstance(default, float):
-            low, high = self.limits
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-        elif self.limits:
-            low, high = (int(limit) for limit in self.limits)
-            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
-        return descriptor
-
-
-_TYPE_NAMES = {
-    bool: "truth value",
-    int: "whole number",
-    float: "decimal number",
-    str: "text",
-}
-
-
-def _parameter(default: Any, description: str, **rule: Any) -> Any:
-    """Declare a field that is a parameter."""
-    return dataclasses.field(default=default, metadata={"rule": Rule(description, **rule)})
-
-
-def _one_of(*values: str) -> dict[str, str]:
-    return {"pattern": "|".join(map(re.escape, values)), "known": ", ".join(values)}
+from centernet_ros.ros.rules import AT_START, RESTART_FREE, Rule, one_of, parameter
 
 
 @dataclass(frozen=True)
 class NodeParameters:
-    """What an operator sets. `config/detection2d.yaml` lists every parameter with its default."""
+    """What an operator sets. The files in `config/` list every parameter with its default.
 
-    weights: str = _parameter(
+    ROS cannot tell the type of an empty list: `[""]` is the list without entries.
+    """
+
+    weights: str = parameter(
         "weights/street_detection2d.safetensors",
         "Weights file: a path as given, or within the package.",
         pattern=".+",
         known="paths of a file",
     )
-    device: str = _parameter(
+    device: str = parameter(
         "auto",
         "Where the network runs; auto takes a GPU where there is one.",
         pattern=r"auto|cpu|cuda(:\d+)?",
         known="auto, cpu, cuda, cuda:N",
     )
-    backend: str = _parameter("auto", "What executes the network.", **_one_of("auto", "torch"))
-    threads: int = _parameter(
+    backend: str = parameter("auto", "What executes the network.", **one_of("auto", "torch"))
+    precision: str = parameter(
+        "float32",
+        "Numbers that the network computes with; the shorter ones are for GPUs.",
+        **one_of("float32", "float16", "bfloat16"),
+    )
+    threads: int = parameter(
         0, "Threads of the network on a CPU; 0 leaves the choice to PyTorch.", limits=(0, 1024)
     )
-    image_transport: str = _parameter(
+    cameras: tuple[str, ...] = parameter(
+        ("",),
+        "Names of several cameras: each has its own topics below its name, such as front/image. "
+        "Without any there is one camera, and names of topics have no prefix.",
+        pattern=r"|[A-Za-z]\w*",
+        known="names of letters, digits and underscores",
+    )
+    image_transport: str = parameter(
         "raw",
         "raw subscribes 'image' (sensor_msgs/Image), compressed subscribes 'image/compressed'.",
-        **_one_of("raw", "compressed"),
+        **one_of("raw", "compressed"),
     )
-    reliability: str = _parameter(
+    reliability: str = parameter(
         "auto",
         "Of the image subscription; auto is reliable when every publisher is, else best effort.",
-        **_one_of("auto", "reliable", "best_effort"),
+        **one_of("auto", "reliable", "best_effort"),
     )
-    score_threshold: float = _parameter(
+    periods: tuple[float, ...] = parameter(
+        (0.0,),
+        "Seconds from one image to the next that are worked on at least, one number for all "
+        "cameras or one for each; 0 takes every image.",
+        limits=(0.0, 3600.0),
+        changes=RESTART_FREE,
+    )
+    max_age: float = parameter(
+        0.0,
+        "Seconds from an image's stamp after which it is not worked on any more; 0 for never.",
+        limits=(0.0, 3600.0),
+        changes=RESTART_FREE,
+    )
+    undistort: bool = parameter(
+        False,
+        "Images are raw ones of a distorting lens: rectify them, by camera_info, for the network. "
+        "Results are in pixels of the raw image all the same.",
+    )
+    rescale_calibration: bool = parameter(
+        False,
+        "Whether an image of another size than its camera_info, but of the same shape, is taken "
+        "for the whole image resized; else it has no 3D boxes.",
+        changes=RESTART_FREE,
+    )
+    training_focal_length: float = parameter(
+        0.0,
+        "Focal length in pixels of the network's input that the weights were trained with: depths "
+        "are scaled by the camera's to it. 0 leaves them as the network says.",
+        limits=(0.0, 1e5),
+        changes=RESTART_FREE,
+    )
+    target_frame: str = parameter(
+        "", "Frame that TF takes 3D boxes to; empty leaves them in the camera's own."
+    )
+    score_threshold: float = parameter(
         0.3, "Least score of a published result.", limits=(0.0, 1.0), changes=RESTART_FREE
     )
-    max_detections: int = _parameter(
+    class_thresholds: tuple[str, ...] = parameter(
+        ("",),
+        "Least scores of single classes in place of score_threshold, such as 'car: 0.4'.",
+        pattern=r"|.+:\s*[-+.\deE]+",
+        known="a class, a colon and a score",
+        changes=RESTART_FREE,
+    )
+    classes: tuple[str, ...] = parameter(
+        ("",),
+        "Classes that are published; without any, all are.",
+        changes=RESTART_FREE,
+    )
+    max_detections: int = parameter(
         100, "Results per image at most, best first.", limits=(1, 1000), changes=RESTART_FREE
     )
-    no_image_warning: float = _parameter(
+    draw: bool = parameter(
+        True,
+        "Whether ~/debug_image is made for those who subscribe to it.",
+        changes=RESTART_FREE,
+    )
+    no_image_warning: float = parameter(
         5.0,
         "Seconds without an image until a warning says so; 0 never warns.",
         limits=(0.0, 3600.0),
         changes=RESTART_FREE,
     )
-    autostart: bool = _parameter(
+    autostart: bool = parameter(
         True,
         "Configure and activate at the start; false leaves both to a lifecycle manager.",
         changes=AT_START,
     )
 
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of the cameras; one empty name where there is a single camera."""
+        return tuple(name for name in self.cameras if name) or ("",)
+
+    def period_of(self, index: int) -> float:
+        """Seconds between two images of a camera at least."""
+        return self.periods[index if len(self.periods) > 1 else 0]
+
     def replace(self, changes: Mapping[str, object]) -> NodeParameters:
-        """A copy with other values.
+        """A copy with other values; lists may be of any kind.
 
         Raises:
             ValueError: A value is not allowed; the message names it and what is.
         """
-        for name, value in changes.items():
-            RULES[name].check(name, value, DEFAULTS[name])
-        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+        values = {name: _as_field(name, value) for name, value in changes.items()}
+        for name, value in values.items():
+            RULES[name].check(name, value, getattr(_DEFAULTS, name))
+        parameters = dataclasses.replace(self, **values)
+        streams, periods = parameters.streams, parameters.periods
+        if len(set(streams)) < len(streams):
+            raise ValueError(f"parameter cameras names one twice: {', '.join(streams)}")
+        if len(periods) not in (1, len(streams)):
+            raise ValueError(
+                f"parameter periods has {len(periods)} numbers, expected 1 or one for each of the "
+                f"{len(streams)} cameras"
+            )
+        return parameters
 
 
+def _as_field(name: str, value: Any) -> Any:
+    """A value of ROS as the dataclass holds it."""
+    is_list = isinstance(getattr(_DEFAULTS, name), tuple)
+    return tuple(value) if is_list and not isinstance(value, str) else value
+
+
+_DEFAULTS = NodeParameters()
 RULES: dict[str, Rule] = {
     field.name: field.metadata["rule"] for field in dataclasses.fields(NodeParameters)
 }
-DEFAULTS: dict[str, Any] = dataclasses.asdict(NodeParameters())
+DEFAULTS: dict[str, Any] = {
+    name: list(value) if isinstance(value, tuple) else value
+    for name, value in dataclasses.asdict(_DEFAULTS).items()
+}
+"""As ROS and parameter files hold them."""
 
 RCLPY_PARAMETERS = ("use_sim_time", "start_type_description_service")
 """Every node has these, and `qos_overrides.*`."""
@@ -169,6 +191,10 @@ def declare_parameters(node: Node) -> NodeParameters:
                 f"unknown parameter {name!r}; known: {', '.join([*RULES, *RCLPY_PARAMETERS])}"
             )
     chosen = {name: value for name, value in overrides.items() if name in RULES}
+    for name, default in DEFAULTS.items():
+        if isinstance(default, list) and chosen.get(name, default) is None:
+            # So does ROS read an empty list.
+            del chosen[name], node._parameter_overrides[name]
     parameters = NodeParameters().replace(chosen)
     for name, rule in RULES.items():
         node.declare_parameter(name, DEFAULTS[name], rule.descriptor(DEFAULTS[name]))

@@ -1,18 +1,24 @@
-"""The newest value wins, and what was thrown away is counted."""
+"""The newest value of each sender wins, and nothing is lost unnoticed."""
 
 import threading
 
 from centernet_ros.ros.mailbox import Mailbox
 
 
-def test_newest_wins_and_drops_are_counted():
+def test_the_newest_of_each_sender_wins():
     mailbox = Mailbox()
-    for value in (1, 2, 3):
-        mailbox.put(value)
-    assert mailbox.take() == 3
-    mailbox.put(4)
-    assert mailbox.take() == 4
-    assert (mailbox.received, mailbox.dropped) == (4, 2)
+    assert [mailbox.put("front", value) for value in (1, 2, 3)] == [False, True, True]
+    assert mailbox.put("rear", 10) is False
+    assert mailbox.take() == {"front": 3, "rear": 10}
+    assert mailbox.put("front", 4) is False
+    assert mailbox.take() == {"front": 4}, "nobody waits for the rear camera"
+
+
+def test_who_has_waited_longest_comes_first():
+    mailbox = Mailbox()
+    for sender in ("front", "rear", "front"):
+        mailbox.put(sender, sender)
+    assert list(mailbox.take()) == ["rear", "front"]
 
 
 def test_closing_wakes_the_reader_and_hands_out_nothing_more():
@@ -22,26 +28,30 @@ def test_closing_wakes_the_reader_and_hands_out_nothing_more():
     reader.start()
     mailbox.close()
     reader.join(10)
-    mailbox.put(1)
+    mailbox.put("front", 1)
     assert [*taken, mailbox.take()] == [None, None]
 
 
-def test_everything_is_taken_or_counted_under_load():
+def test_everything_is_taken_or_replaced_under_load():
     mailbox = Mailbox()
-    taken = []
+    taken = {"front": [], "rear": []}
 
     def read():
-        while (value := mailbox.take()) is not None:
-            taken.append(value)
+        while (values := mailbox.take()) is not None:
+            for sender, value in values.items():
+                taken[sender].append(value)
 
     reader = threading.Thread(target=read)
     reader.start()
+    replaced = {"front": 0, "rear": 0}
     for value in range(1, 20001):
-        mailbox.put(value)
-    while mailbox.received - mailbox.dropped != len(taken):
+        for sender in replaced:
+            replaced[sender] += mailbox.put(sender, value)
+    while any(len(taken[sender]) + replaced[sender] < 20000 for sender in taken):
         pass
     mailbox.close()
     reader.join(10)
-    assert taken == sorted(taken)
-    assert taken[-1] == 20000
-    assert len(taken) + mailbox.dropped == mailbox.received == 20000
+    for sender, values in taken.items():
+        assert values == sorted(values)
+        assert values[-1] == 20000
+        assert len(values) + replaced[sender] == 20000

@@ -65,7 +65,7 @@ def state_of(node):
 def test_without_a_listener_nothing_is_inferred(peer, make_node, image_message, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        outputs, "draw_detections", lambda image, *_: drawn.append(image) or image.copy()
+        outputs, "draw_results", lambda image, *_: drawn.append(image) or image.copy()
     )
     detector = CountingDetector()
     node = make_node(lambda parameters: detector)
@@ -74,9 +74,9 @@ def test_without_a_listener_nothing_is_inferred(peer, make_node, image_message, 
     message = image_message(np.zeros((48, 64, 3), np.uint8))
     with peer.publishing(Image, "image") as camera:
         peer.spin_until(
-            lambda: node.worker.idle >= 3, every=0.05, do=lambda: camera.publish(message)
+            lambda: node.streams[0].counts.idle >= 3, every=0.05, do=lambda: camera.publish(message)
         )
-        assert (detector.calls, node.worker.processed) == (warm_up, 0)
+        assert (detector.calls, node.streams[0].counts.processed) == (warm_up, 0)
 
         with peer.listening(Detection2DArray, "centernet_0/detections_2d") as received:
             peer.exchange(camera, message, received)
@@ -105,7 +105,7 @@ def test_an_error_of_one_image_does_not_stop_the_node(peer, make_node, image_mes
         peer.exchange(camera, message, received)
         detector.infer = fail
         peer.spin_until(
-            lambda: node.worker.rejected, every=0.05, do=lambda: camera.publish(message)
+            lambda: node.streams[0].counts.rejected, every=0.05, do=lambda: camera.publish(message)
         )
         detector.infer = infer
         peer.exchange(camera, message, received)

@@ -67,7 +67,7 @@ def test_a_weights_file_to_detections(start_node, peer, weights, image_message):
             assert 0 < hypothesis.score < 1
         (line,) = child.output.splitlines()
         for fact in (
-            "detection2d with resnet18 on cpu (torch, 1 threads)",
+            "detection2d with resnet18 on cpu (torch, float32, 1 threads)",
             "input 160x128",
             "classes cat, dog",
             str(weights),

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from geometry_msgs.msg import Pose, Quaternion, Transform, TransformStamped
+from std_msgs.msg import Header
 from vision_msgs.msg import (
     BoundingBox3D,
     Detection2DArray,
@@ -73,7 +75,45 @@ def to_messages(
     return array
 
 
+def move(array: Detection3DArray, transform: TransformStamped) -> Detection3DArray:
+    """The same boxes in the frame that a transform leads to, under the stamp that they have."""
+    header = Header(stamp=array.header.stamp, frame_id=transform.header.frame_id)
+    moved = Detection3DArray(header=header)
+    for detection in array.detections:
+        box = BoundingBox3D(size=detection.bbox.size)
+        box.center = _moved(detection.bbox.center, transform.transform)
+        hypothesis = ObjectHypothesisWithPose(hypothesis=detection.results[0].hypothesis)
+        hypothesis.pose.pose = box.center
+        moved.detections.append(
+            Detection3D(header=header, results=[hypothesis], bbox=box, id=detection.id)
+        )
+    return moved
+
+
+def _moved(pose: Pose, transform: Transform) -> Pose:
+    """A pose after a rotation and a translation."""
+    turn, shift = transform.rotation, transform.translation
+    position = Quaternion(x=pose.position.x, y=pose.position.y, z=pose.position.z, w=0.0)
+    back = Quaternion(x=-turn.x, y=-turn.y, z=-turn.z, w=turn.w)
+    turned = _product(_product(turn, position), back)
+    moved = Pose(orientation=_product(turn, pose.orientation))
+    moved.position.x = turned.x + shift.x
+    moved.position.y = turned.y + shift.y
+    moved.position.z = turned.z + shift.z
+    return moved
+
+
+def _product(a: Quaternion, b: Quaternion) -> Quaternion:
+    """The rotation b, then the rotation a."""
+    return Quaternion(
+        x=a.w * b.x + a.x * b.w + a.y * b.z - a.z * b.y,
+        y=a.w * b.y - a.x * b.z + a.y * b.w + a.z * b.x,
+        z=a.w * b.z + a.x * b.y - a.y * b.x + a.z * b.w,
+        w=a.w * b.w - a.x * b.x - a.y * b.y - a.z * b.z,
+    )
+
+
 OUTPUTS = (
-    Output("detections_3d", Detection3DArray, to_messages, in_space=True),
+    Output("detections_3d", Detection3DArray, to_messages, move),
     Output("detections_2d", Detection2DArray, to_box_messages),
 )

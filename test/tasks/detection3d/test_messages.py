@@ -9,12 +9,13 @@ import torch
 
 pytest.importorskip("vision_msgs", reason="ROS is not set up")
 
+from geometry_msgs.msg import TransformStamped
 from std_msgs.msg import Header
 
 from centernet_ros.class_names import KITTI_CLASSES
 from centernet_ros.kitti import read_objects, read_projection, to_truth
 from centernet_ros.structures import Detections2D, Detections3D
-from centernet_ros.tasks.detection3d.messages import OUTPUTS, to_box, to_messages
+from centernet_ros.tasks.detection3d.messages import OUTPUTS, move, to_box, to_messages
 
 KITTI = Path(__file__).parents[3].parent / "shared/data/kitti/training"
 CALIBRATION = (
@@ -169,9 +170,38 @@ def test_nothing_gives_an_array_with_a_header(nothing):
     assert array.detections == []
 
 
+def test_boxes_move_with_their_corners_into_another_frame():
+    """To a vehicle's frame (x forward, y left, z up) from a camera that looks half to the left."""
+    transform = TransformStamped()
+    transform.header.frame_id = "base_link"
+    transform.header.stamp.sec = 99
+    shift, turn = transform.transform.translation, transform.transform.rotation
+    shift.x, shift.y, shift.z = 1.5, 0.2, 1.3
+    # About z by 30 degrees, after the optical frame's axes became those of a body.
+    half = math.radians(15)
+    plus, minus = (math.cos(half) + math.sin(half)) / 2, (math.cos(half) - math.sin(half)) / 2
+    turn.x, turn.y, turn.z, turn.w = -plus, minus, -minus, plus
+    before = to_messages(detections(), KITTI_CLASSES, header())
+    after = move(before, transform)
+    assert after.header.frame_id == "base_link"
+    assert after.header.stamp == before.header.stamp
+    (old,), (new,) = before.detections, after.detections
+    assert new.header == after.header
+    assert new.results[0].hypothesis == old.results[0].hypothesis
+    assert new.results[0].pose.pose == new.bbox.center
+    assert old.header == header(), "the message in the camera's frame stays as it was"
+    optical = message_corners(old.bbox)
+    body = np.stack([optical[:, 2], -optical[:, 0], -optical[:, 1]], axis=1)
+    cos, sin = math.cos(math.radians(30)), math.sin(math.radians(30))
+    turned = body @ np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
+    np.testing.assert_allclose(
+        message_corners(new.bbox), turned + np.array([1.5, 0.2, 1.3]), atol=1e-9
+    )
+
+
 def test_the_topics():
     in_space, flat = OUTPUTS
-    assert (in_space.topic, in_space.in_space) == ("detections_3d", True)
-    assert (flat.topic, flat.in_space) == ("detections_2d", False)
+    assert (in_space.topic, in_space.move) == ("detections_3d", move)
+    assert (flat.topic, flat.move) == ("detections_2d", None)
     boxes = flat.to_message(detections(), KITTI_CLASSES, header())
     assert boxes.detections[0].bbox.size_x == 20

@@ -62,6 +62,6 @@ def test_nothing_gives_an_array_with_a_header():
 
 def test_the_topics():
     assert [output.topic for output in OUTPUTS] == ["poses", "detections_2d"]
-    assert not any(output.in_space for output in OUTPUTS)
+    assert all(output.move is None for output in OUTPUTS)
     boxes = OUTPUTS[1].to_message(two_people(), ("person",), header())
     assert boxes.detections[0].results[0].hypothesis.class_id == "person"

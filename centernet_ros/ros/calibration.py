@@ -1,0 +1,95 @@
+"""CameraInfo messages to what an image needs of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sensor_msgs.msg import CameraInfo
+
+from centernet_ros.calibration import Calibration, CalibrationError, intrinsics_of
+from centernet_ros.rectification import Rectification
+from centernet_ros.structures import CameraIntrinsics
+
+
+def calibration_of(info: CameraInfo) -> Calibration:
+    """The numbers of a message."""
+    roi = info.roi
+    return Calibration(
+        width=info.width,
+        height=info.height,
+        k=tuple(info.k.tolist()),
+        p=tuple(info.p.tolist()),
+        d=tuple(info.d),
+        distortion_model=info.distortion_model,
+        r=tuple(info.r.tolist()),
+        binning=(info.binning_x, info.binning_y),
+        roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
+    )
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How an image lies in space.
+
+    Attributes:
+        camera: intrinsics of the image that the network sees; None where there are none.
+        rectification: turns the camera's image into that image; None where they are the same.
+        problem: why there are no intrinsics, in one sentence.
+    """
+
+    camera: CameraIntrinsics | None = None
+    rectification: Rectification | None = None
+    problem: str = ""
+
+
+class Calibrator:
+    """Reads the camera_infos of one camera."""
+
+    def __init__(self, topic: str, *, undistort: bool) -> None:
+        """Nothing is read yet.
+
+        Args:
+            topic: of the camera_infos, for the sentence that says that none came.
+            undistort: whether the images are raw ones of a distorting lens.
+        """
+        self._topic = topic
+        self._undistort = undistort
+        self._rectified: tuple[Calibration, tuple[int, int], Rectification] | None = None
+
+    def geometry_of(
+        self, info: CameraInfo | None, header: Any, image_size: tuple[int, int], *, rescale: bool
+    ) -> Geometry:
+        """The geometry of an image; without intrinsics where they could be wrong.
+
+        Args:
+            info: the image's camera_info; None where none came.
+            header: the image's.
+            image_size: height, width of the image in pixels.
+            rescale: see `intrinsics_of`.
+        """
+        try:
+            if info is None:
+                raise CalibrationError(f"no camera_info came on {self._topic}")
+            frames = info.header.frame_id, header.frame_id
+            if all(frames) and frames[0] != frames[1]:
+                raise CalibrationError(
+                    f"camera_info on {self._topic} is of frame {frames[0]!r}, the image of frame "
+                    f"{frames[1]!r}: it seems to be another camera's"
+                )
+            calibration = calibration_of(info)
+            if not self._undistort:
+                return Geometry(intrinsics_of(calibration, image_size, rescale=rescale))
+            rectification = self._rectification(calibration, image_size)
+            return Geometry(rectification.camera, rectification)
+        except CalibrationError as error:
+            return Geometry(problem=str(error))
+
+    def _rectification(
+        self, calibration: Calibration, image_size: tuple[int, int]
+    ) -> Rectification:
+        """The one of the last image while the calibration is the same: its maps are costly."""
+        if self._rectified is None or self._rectified[:2] != (calibration, image_size):
+            rectification = Rectification(calibration, image_size)
+            self._rectified = calibration, image_size, rectification
+        return self._rectified[2]

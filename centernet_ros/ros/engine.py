@@ -1,0 +1,142 @@
+"""The network at work: where it runs, how long it takes, and what happens when a GPU fails."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from centernet_ros.detector import Detector
+from centernet_ros.image import Image, view_of
+from centernet_ros.presets import ModelPreset
+from centernet_ros.ros.parameters import NodeParameters
+from centernet_ros.structures import CameraIntrinsics, Detections2D, View
+
+OpenDetector = Callable[[NodeParameters], Detector]
+
+GPU_FAILURE = re.compile(r"CUDA|cuDNN|CUBLAS|NVIDIA|HIP ", re.IGNORECASE)
+"""In the text of an error of a GPU that is lost, busy or broken."""
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """Seconds of a batch in each stage."""
+
+    prepare: float
+    network: float
+    decode: float
+
+
+class Engine:
+    """A detector that goes on, on the CPU, when its GPU fails.
+
+    Attributes:
+        detector: the one of the moment.
+        precision: numbers that it computes with.
+        failure: why the GPU was given up; empty as long as nothing failed.
+    """
+
+    def __init__(
+        self, open_detector: OpenDetector, parameters: NodeParameters, logger: Any
+    ) -> None:
+        """Load the network.
+
+        Raises:
+            OSError: There is no weights file.
+            ValueError: The file cannot be used, or this machine has no such device or backend.
+        """
+        self._open_detector = open_detector
+        self._parameters = parameters
+        self._logger = logger
+        self.failure = ""
+        self.precision = parameters.precision
+        self.detector = open_detector(parameters)
+
+    @property
+    def preset(self) -> ModelPreset:
+        """What the network was trained for."""
+        return self.detector.preset
+
+    def warm_up(self, batch: int) -> None:
+        """Run once with as many images: the first run is slow (memory, kernels)."""
+        size = self.preset.input_size
+        view = view_of(size, self.preset, stand_in_camera(size))
+        self.detect([np.zeros((*size, 3), np.uint8)] * batch, [view] * batch)
+
+    def detect(
+        self, images: Sequence[Image], views: Sequence[View]
+    ) -> tuple[list[Detections2D], StageTimes]:
+        """Results of images whose views share one input size, and how long they took."""
+        try:
+            return self._detect(images, views)
+        except RuntimeError as error:
+            if self.detector.device.type == "cpu" or not is_gpu_failure(error):
+                raise
+            # Only the text: the error itself keeps the memory of the frames that it came through.
+            reason, out_of_memory = str(error), isinstance(error, torch.cuda.OutOfMemoryError)
+        if out_of_memory:
+            # Other programs use the GPU too: what PyTorch keeps for later may be enough now.
+            _free_gpu_memory()
+            with contextlib.suppress(torch.cuda.OutOfMemoryError):
+                return self._detect(images, views)
+        self._give_up_gpu(reason)
+        return self._detect(images, views)
+
+    def _detect(
+        self, images: Sequence[Image], views: Sequence[View]
+    ) -> tuple[list[Detections2D], StageTimes]:
+        detector = self.detector
+        start = time.monotonic()
+        batch = detector.prepare(images, views)
+        prepared = time.monotonic()
+        maps = detector.infer(batch)
+        if any(values.is_cuda for values in maps.values()):
+            torch.cuda.synchronize(detector.device)  # or the time would count as decoding
+        inferred = time.monotonic()
+        results = detector.decode(maps, views)
+        times = StageTimes(prepared - start, inferred - prepared, time.monotonic() - inferred)
+        return results, times
+
+    def _give_up_gpu(self, reason: str) -> None:
+        """Load the network again, on the CPU."""
+        self.failure = reason.strip().split("\n", maxsplit=1)[0]
+        self._logger.error(
+            f"{self.detector.device} failed ({self.failure}): going on with the CPU, which is "
+            "slower; clean up and configure the node to go back"
+        )
+        max_detections = self.detector.max_detections
+        del self.detector
+        _free_gpu_memory()
+        self.precision = "float32"
+        parameters = dataclasses.replace(self._parameters, device="cpu", precision=self.precision)
+        self.detector = self._open_detector(parameters)
+        self.detector.max_detections = max_detections
+
+    def close(self) -> None:
+        """Free the network and its memory."""
+        on_gpu = self.detector.device.type == "cuda"
+        del self.detector
+        if on_gpu:
+            _free_gpu_memory()
+
+
+def is_gpu_failure(error: RuntimeError) -> bool:
+    """Whether an error tells of the GPU and not of what it was given."""
+    return isinstance(error, torch.cuda.OutOfMemoryError) or bool(GPU_FAILURE.search(str(error)))
+
+
+def _free_gpu_memory() -> None:
+    with contextlib.suppress(RuntimeError):  # a lost GPU has nothing to give back
+        torch.cuda.empty_cache()
+
+
+def stand_in_camera(image_size: tuple[int, int]) -> CameraIntrinsics:
+    """A camera for decoding what depends on none; nothing in space that comes of it is true."""
+    return CameraIntrinsics.pinhole(1.0, (0.0, 0.0), image_size)

@@ -1,0 +1,95 @@
+"""Which camera_info belongs to which image."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+PATIENCE = 0.1
+"""Seconds that an image waits at most for a camera_info of its own stamp."""
+
+REMEMBERED = 16
+"""Newest camera_infos among which an image finds that of its stamp; a late one is an image ago."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An image message and when it came.
+
+    Attributes:
+        message: sensor_msgs Image or CompressedImage.
+        stamp: its time stamp in nanoseconds.
+        clock_time: time of the node's clock at its receipt, in nanoseconds.
+        monotonic_time: the same moment of `time.monotonic`, in seconds.
+        info: the sensor_msgs CameraInfo that belongs to it; None where there is none.
+    """
+
+    message: Any
+    stamp: int
+    clock_time: int
+    monotonic_time: float
+    info: Any = None
+
+
+class Pairing:
+    """Gives every image the camera_info of its stamp, else the newest.
+
+    Drivers send both with one stamp, the camera_info often a moment later: as long as pairs are
+    found, an image waits for its own. Other drivers send camera_info once, or now and then: when
+    an image's own does not come in time, the newest is taken, from then on without waiting, until
+    a pair is found again.
+    """
+
+    def __init__(self, deliver: Callable[[Arrival], None]) -> None:
+        """Pair for a receiver, which is called in the thread of `add_image`, `add_info`, `flush`.
+
+        Args:
+            deliver: takes each image with its camera_info, in order.
+        """
+        self._deliver = deliver
+        self._infos: OrderedDict[int, Any] = OrderedDict()
+        self._waiting: Arrival | None = None
+        self._pairs_come = True
+
+    def add_image(self, arrival: Arrival) -> None:
+        """Take an image; it is delivered now, or when its camera_info comes."""
+        if self._waiting is not None:
+            self._give_up()
+        if arrival.stamp in self._infos:
+            self._pairs_come = True
+            self._send(arrival, self._infos[arrival.stamp])
+        elif self._pairs_come:
+            self._waiting = arrival
+        else:
+            self._send(arrival, self._newest())
+
+    def add_info(self, stamp: int, info: Any) -> None:
+        """Take a camera_info with its stamp in nanoseconds."""
+        self._infos.pop(stamp, None)
+        self._infos[stamp] = info
+        if len(self._infos) > REMEMBERED:
+            self._infos.popitem(last=False)
+        if self._waiting is not None and self._waiting.stamp == stamp:
+            arrival, self._waiting = self._waiting, None
+            self._send(arrival, info)
+
+    def flush(self) -> None:
+        """Deliver an image that has waited long enough; to be called regularly."""
+        if self._waiting and time.monotonic() > self._waiting.monotonic_time + PATIENCE:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        assert self._waiting is not None
+        arrival, self._waiting = self._waiting, None
+        self._pairs_come = False
+        self._send(arrival, self._newest())
+
+    def _newest(self) -> Any:
+        return next(reversed(self._infos.values()), None)
+
+    def _send(self, arrival: Arrival, info: Any) -> None:
+        self._deliver(dataclasses.replace(arrival, info=info))

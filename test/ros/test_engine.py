@@ -1,0 +1,121 @@
+"""What happens when a GPU fails; without a GPU, PyTorch fails as if one were lost."""
+
+import numpy as np
+import pytest
+import torch
+
+from centernet_ros.detector import Detector
+from centernet_ros.image import view_of
+from centernet_ros.presets import ModelPreset
+from centernet_ros.ros.engine import Engine, is_gpu_failure
+from centernet_ros.ros.parameters import NodeParameters
+
+PRESET = ModelPreset("detection2d", "resnet18", ("car",), input_size=(64, 96))
+IMAGES = [np.zeros((48, 64, 3), np.uint8)] * 2
+VIEWS = [view_of((48, 64), PRESET)] * 2
+
+
+class Logger:
+    def __init__(self):
+        self.errors = []
+
+    def error(self, text):
+        self.errors.append(text)
+
+
+class Empty(Detector):
+    """Finds nothing, unless there is a failure left."""
+
+    def __init__(self, device="cpu"):
+        super().__init__(self.answer, PRESET, device=device, score_threshold=0.1)
+        self.failures = []
+
+    def prepare(self, images, views):
+        # The tensors stay on the CPU whatever the device is called.
+        device, self.device = self.device, torch.device("cpu")
+        try:
+            return super().prepare(images, views)
+        finally:
+            self.device = device
+
+    def answer(self, batch):
+        if self.failures:
+            raise self.failures.pop()
+        grid = batch.shape[2] // 4, batch.shape[3] // 4
+        maps = {name: torch.zeros(len(batch), 2, *grid) for name in ("size", "offset")}
+        return {"heatmap": torch.full((len(batch), 1, *grid), -9.0), **maps}
+
+
+@pytest.fixture
+def opened():
+    return []
+
+
+@pytest.fixture
+def engine(opened):
+    def open_detector(parameters):
+        opened.append(parameters)
+        return Empty("cpu" if parameters.device == "cpu" else "cuda")
+
+    parameters = NodeParameters().replace({"device": "cuda", "precision": "float16"})
+    return Engine(open_detector, parameters, Logger())
+
+
+def test_stage_times_add_up(engine):
+    results, times = engine.detect(IMAGES, VIEWS)
+    assert [len(result) for result in results] == [0, 0]
+    assert min(times.prepare, times.network, times.decode) >= 0
+    assert engine.failure == ""
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("CUDA error: unspecified launch failure"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    ],
+)
+def test_the_cpu_takes_over_and_the_same_images_are_answered(engine, opened, failure):
+    engine.detector.max_detections = 7
+    engine.detector.failures = [failure] * 2
+    results, _ = engine.detect(IMAGES, VIEWS)
+    assert [len(result) for result in results] == [0, 0]
+    assert [parameters.device for parameters in opened] == ["cuda", "cpu"]
+    assert (opened[1].precision, engine.precision) == ("float32", "float32")
+    assert engine.detector.max_detections == 7
+    assert engine.failure == str(failure)
+    (error,) = engine._logger.errors
+    assert str(failure) in error
+    assert "going on with the CPU" in error
+
+
+def test_memory_that_was_short_for_a_moment(engine, opened):
+    engine.detector.failures = [torch.cuda.OutOfMemoryError("CUDA out of memory")]
+    engine.detect(IMAGES, VIEWS)
+    assert len(opened) == 1
+    assert engine.failure == ""
+
+
+def test_other_errors_are_not_the_gpus(engine, opened):
+    engine.detector.failures = [RuntimeError("the size of tensor a must match")]
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        engine.detect(IMAGES, VIEWS)
+    assert len(opened) == 1
+
+
+def test_a_cpu_that_fails_is_not_replaced(opened):
+    detector = Empty()
+    engine = Engine(lambda parameters: detector, NodeParameters(), Logger())
+    detector.failures = [RuntimeError("CUDA error: how strange")]
+    with pytest.raises(RuntimeError, match="how strange"):
+        engine.detect(IMAGES, VIEWS)
+
+
+@pytest.mark.skipif(
+    torch.cuda.is_available() or not torch.version.cuda, reason="needs CUDA's PyTorch and no GPU"
+)
+def test_a_gpu_that_is_not_there_is_a_failure_of_the_gpu():
+    with pytest.raises(RuntimeError) as caught:
+        torch.zeros(1).to("cuda")
+    assert is_gpu_failure(caught.value)

@@ -1,0 +1,103 @@
+"""Which camera_info an image gets: its own where pairs come, else the newest."""
+
+import time
+
+import pytest
+
+from centernet_ros.ros.pairing import PATIENCE, REMEMBERED, Arrival, Pairing
+
+
+class Driver:
+    """A camera driver's two topics, and what the pairing made of them."""
+
+    def __init__(self):
+        self.got = []
+        self.pairing = Pairing(lambda arrival: self.got.append((arrival.stamp, arrival.info)))
+
+    def image(self, stamp, *, age=0.0):
+        self.pairing.add_image(Arrival(None, stamp, 0, time.monotonic() - age))
+
+    def info(self, stamp, name=None):
+        self.pairing.add_info(stamp, name or f"info {stamp}")
+
+
+@pytest.fixture
+def driver():
+    return Driver()
+
+
+def test_info_before_image(driver):
+    for stamp in (1, 2):
+        driver.info(stamp)
+        driver.image(stamp)
+    assert driver.got == [(1, "info 1"), (2, "info 2")]
+
+
+def test_info_after_image(driver):
+    for stamp in (1, 2):
+        driver.image(stamp)
+        assert len(driver.got) == stamp - 1, "it waits for its own"
+        driver.info(stamp)
+    assert driver.got == [(1, "info 1"), (2, "info 2")]
+
+
+def test_info_that_came_once_serves_all_images(driver):
+    driver.info(0)
+    for stamp in (5, 6, 7):
+        driver.image(stamp)
+    # The first one waited until the second showed that no pairs come.
+    assert driver.got == [(5, "info 0"), (6, "info 0"), (7, "info 0")]
+
+
+def test_an_image_waits_for_so_long_only(driver):
+    driver.info(0)
+    driver.image(5, age=PATIENCE / 2)
+    driver.pairing.flush()
+    assert driver.got == []
+    driver.image(6, age=2 * PATIENCE)
+    assert driver.got[0] == (5, "info 0")
+    driver.pairing.flush()
+    assert driver.got[-1] == (6, "info 0")
+
+
+def test_without_any_info_images_come_all_the_same(driver):
+    for stamp in (1, 2, 3):
+        driver.image(stamp)
+    assert driver.got == [(1, None), (2, None), (3, None)]
+
+
+def test_pairs_that_end_and_come_again(driver):
+    driver.image(1)
+    driver.info(1)
+    for stamp in (2, 3, 4):
+        driver.image(stamp)
+    assert driver.got[1:] == [(2, "info 1"), (3, "info 1"), (4, "info 1")]
+    driver.info(5)
+    driver.image(5)
+    driver.image(6)
+    driver.info(6)
+    assert driver.got[-2:] == [(5, "info 5"), (6, "info 6")]
+
+
+def test_a_calibration_that_changes_counts_from_its_own_image_on(driver):
+    driver.info(1, "near")
+    driver.info(2, "far")
+    driver.image(1)
+    driver.image(2)
+    assert driver.got == [(1, "near"), (2, "far")]
+
+
+def test_the_newest_is_the_last_one_to_come_even_when_time_jumps_back(driver):
+    driver.info(1000)
+    driver.info(3)
+    driver.image(5, age=1.0)
+    driver.pairing.flush()
+    assert driver.got == [(5, "info 3")]
+
+
+def test_old_infos_are_forgotten(driver):
+    for stamp in range(REMEMBERED + 1):
+        driver.info(stamp)
+    driver.image(0, age=1.0)
+    driver.pairing.flush()
+    assert driver.got == [(0, f"info {REMEMBERED}")]
