@@ -1,0 +1,66 @@
+import pytest
+import torch
+
+from centernet_ros.structures import Detections2D
+from training.evaluation.voc_files import evaluate_files, result_lines
+
+ANNOTATION = """<annotation><object><name>dog</name><difficult>0</difficult>
+<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>100</xmax><ymax>50</ymax></bndbox></object></annotation>
+"""
+RESULT = "comp4_det_test_dog.txt"
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """One image with a dog, and the result that finds it."""
+    for part in ("Annotations", "ImageSets/Main", "results"):
+        (tmp_path / part).mkdir(parents=True)
+    (tmp_path / "Annotations" / "a.xml").write_text(ANNOTATION)
+    (tmp_path / "ImageSets" / "Main" / "test.txt").write_text("a\n")
+    (tmp_path / "results" / RESULT).write_text("a 0.9 1 1 100 50\n\n")
+    return tmp_path
+
+
+def test_found(folders):
+    metrics = evaluate_files(folders, folders / "results")
+    assert metrics.ap == {"dog": pytest.approx(1)}
+    (folders / "results" / RESULT).write_text("")
+    assert evaluate_files(folders, folders / "results").ap == {"dog": 0}
+
+
+def test_classes_may_be_named(folders):
+    (folders / "results" / "comp4_det_test_cat.txt").write_text("a 0.9 1 1 100 50\n")
+    metrics = evaluate_files(folders, folders / "results", class_names=("dog", "cat"))
+    assert metrics.ap == {"cat": 0, "dog": pytest.approx(1)}
+
+
+def test_written_results_are_read_back(folders):
+    boxes = torch.tensor([[0.0, 0, 100, 50], [0, 0, 3, 3]])
+    results = Detections2D(boxes, torch.tensor([0.75, 0.5]), torch.tensor([3, 4]))
+    text = result_lines(["a"], [results], 3)
+    assert text == "a 0.750000 1.00 1.00 100.00 50.00\n"
+    (folders / "results" / RESULT).write_text(text)
+    assert evaluate_files(folders, folders / "results").ap["dog"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (f"results/{RESULT}", None, r"dog.txt: no such result file \(1 of 1 classes"),
+        ("results/comp4_det_test_cat.txt", "", r"cat.txt is of a class that no annotation knows"),
+        (f"results/{RESULT}", "a 1 1 2 3 4\nb 1 1 2 3 4\n", "dog.txt, line 2: image b is not in"),
+        (f"results/{RESULT}", "a 0.9 1 1 100\n", "dog.txt, line 1: expected image, score"),
+        (f"results/{RESULT}", "a nan 1 1 100 50\n", "dog.txt, line 1: expected image, score"),
+        ("Annotations/a.xml", None, r"Annotations/a.xml: No such file"),
+        ("Annotations/a.xml", "<annotation>", r"Annotations/a.xml: no element found"),
+        ("Annotations/a.xml", ANNOTATION.replace("ymax", "y"), r"a.xml: .* no bndbox/ymax"),
+        ("ImageSets/Main/test.txt", None, r"test.txt: No such file"),
+    ],
+)
+def test_bad_files_are_named(folders, name, text, message):
+    if text is None:
+        (folders / name).unlink()
+    else:
+        (folders / name).write_text(text)
+    with pytest.raises(ValueError, match=message):
+        evaluate_files(folders, folders / "results")
