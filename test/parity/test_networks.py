@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from centernet_ros.checkpoint import load_weights, recognise
-from centernet_ros.checkpoint.authors import HEADS, UNUSED, to_authors, to_ours
+from centernet_ros.checkpoint.authors import HEADS, UNUSED, our_names, to_authors, to_ours
 from centernet_ros.models import BACKBONE_ALIASES, build_model
 from centernet_ros.models.layers import bilinear_kernel
 from centernet_ros.tasks import TASK_ALIASES
@@ -20,6 +20,7 @@ NETWORKS = [
 ]
 SLOW = [("hourglass", "ddd"), ("hourglass", "multi_pose")]
 MARKED = [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in NETWORKS]
+OF_BOXES = [n for n in MARKED if n.values[0][1] == "ctdet"]
 
 
 def named(network):
@@ -94,7 +95,7 @@ def filled(request, reference, tmp_path_factory):
     model = build(reference, arch, task)
     load_weights(model, path)
     path.unlink()
-    return model.double().eval(), reference.tensors(f"networks/{arch}_{task}.npz")
+    return request.param, model.double().eval(), reference.tensors(f"networks/{arch}_{task}.npz")
 
 
 def sizes(expected):
@@ -125,9 +126,40 @@ def run(model, reference, size):
 
 
 def test_maps(reference, filled):
-    model, expected = filled
+    _, model, expected = filled
     for size in sizes(expected):
         assert_maps(run(model, reference, size), expected, size, "val64", rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("filled", OF_BOXES, indirect=True, ids=named)
+def test_every_layer(reference, filled):
+    """Where the maps are wrong, this tells from which layer on."""
+    (arch, task), model, expected = filled
+    layers = reference.json(f"networks/activations_{arch}_{task}.json")
+    weights = {f"{layer}.weight" for layer in layers} & shapes_of(reference, arch, task).keys()
+    found = {}
+
+    def keep(layer):
+        def hook(_module, _inputs, output):
+            # At once: what follows may change the output in place.
+            found[layer] = output.shape, output.mean().item(), output.std().item()
+
+        return hook
+
+    modules = dict(model.named_modules())
+    handles = [
+        modules[ours.removesuffix(".weight")].register_forward_hook(
+            keep(theirs.removesuffix(".weight"))
+        )
+        for theirs, ours in our_names(weights).items()
+    ]
+    run(model, reference, sizes(expected)[0])
+    for handle in handles:
+        handle.remove()
+    assert len(found) == len(weights) > 10
+    for layer, (shape, *statistics) in found.items():
+        assert list(shape) == layers[layer][0], layer
+        assert statistics == pytest.approx(layers[layer][1:], abs=1e-5), layer
 
 
 @pytest.mark.parametrize("arch", ["resdcn_18", "dla_34"])
