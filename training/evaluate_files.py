@@ -67,7 +67,9 @@ def _runs(options: argparse.Namespace) -> Metrics:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description="Measure result files with the benchmarks' own metrics."
+    )
     kinds = parser.add_subparsers(required=True, metavar="KIND")
 
     kitti = kinds.add_parser("kitti", help="2D AP, orientation, bird's-eye view AP, 3D AP")

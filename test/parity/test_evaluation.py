@@ -1,9 +1,13 @@
-"""Metrics against those of the authors' programs."""
+"""Metrics and result files against those of the authors' programs."""
 
 import numpy as np
 import pytest
+import torch
 
+from centernet_ros.class_names import COCO_CATEGORY_IDS
+from centernet_ros.detect.coco import coco_results
 from centernet_ros.kitti import read_objects
+from centernet_ros.structures import Detections2D, Poses
 from training.evaluation.kitti import KittiFrame, evaluate_kitti
 from training.evaluation.voc import (
     VocClass,
@@ -82,3 +86,41 @@ def test_voc(reference):
     tolerance = 2e-3 if order_matters else 1e-6
     assert metrics.ap07["class"] == pytest.approx(recorded["ap_07"], abs=tolerance)
     assert metrics.ap["class"] == pytest.approx(recorded["ap_area"], abs=tolerance)
+
+
+def rows_of(by_class, width):
+    """Labels and rows of one image; classes of the files count from 1."""
+    pairs = [(int(name) - 1, row) for name, rows in by_class.items() for row in rows]
+    values = np.array([row for _, row in pairs], dtype=np.float32).reshape(-1, width)
+    return torch.tensor([label for label, _ in pairs], dtype=torch.int64), torch.from_numpy(values)
+
+
+def entries_of(document, results, categories):
+    images = [int(name) for name in document["results"]]
+    return [
+        entry
+        for image, result in zip(images, results, strict=True)
+        for entry in coco_results(image, result, categories)
+    ]
+
+
+def test_records_of_boxes(reference):
+    document = reference.json("eval/coco_format.json")["ctdet"]
+    results = []
+    for by_class in document["results"].values():
+        labels, values = rows_of(by_class, 5)
+        results.append(Detections2D(values[:, :4], values[:, 4], labels))
+    # Whatever their order, they are written class by class.
+    for given in (results, [result[(-result.labels).argsort(stable=True)] for result in results]):
+        assert entries_of(document, given, COCO_CATEGORY_IDS) == document["coco_json"]
+
+
+def test_records_of_poses(reference):
+    document = reference.json("eval/coco_format.json")["multi_pose"]
+    results = []
+    for by_class in document["results"].values():
+        labels, values = rows_of(by_class, 39)
+        joints = values[:, 5:].reshape(-1, 17, 2)
+        scores = torch.ones(len(values), 17)
+        results.append(Poses(values[:, :4], values[:, 4], labels, joints, scores))
+    assert entries_of(document, results, [1]) == document["coco_json"]
