@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from centernet_ros.image import Image, view_of
-from centernet_ros.presets import ModelPreset
+from centernet_ros.presets import Fit, ModelPreset
 from centernet_ros.structures import View
 from training.config import AugmentConfig
 from training.data.sample import Sample
@@ -24,6 +24,8 @@ def random_view(
     else the geometry is not the camera's any more.
     """
     height, width = sample.image.shape[:2]
+    if preset.fit is Fit.KEEP:
+        preset = dataclasses.replace(preset, fit=Fit.LETTERBOX)
     view = view_of((height, width), preset, sample.camera)
     focus = np.array([width / 2, height / 2])
     crop = any(config.crop)

@@ -3,22 +3,78 @@
 from __future__ import annotations
 
 import dataclasses
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import ClassVar, get_args
 
 import yaml
 
-from centernet_ros.presets import Fit, ModelPreset
-from training.data.street_samples import street_classes
+from centernet_ros.models import BACKBONE_ALIASES
+from centernet_ros.presets import IMAGENET_MEAN, IMAGENET_STD, Fit, ModelPreset
+from centernet_ros.tasks import TASK_ALIASES
+from training.strict import ConfigError, build, check, override
 
-Config = TypeVar("Config")
+__all__ = ["ConfigError"]
 
 
-class ConfigError(ValueError):
-    """A configuration that cannot be used; the message names the key."""
+@dataclass(frozen=True)
+class StreetSource:
+    """Random street images.
+
+    Attributes:
+        seed: which images; no two seeds share one.
+        images: how many.
+    """
+
+    KIND: ClassVar[str] = "street"
+    seed: int = 1
+    images: int = 8000
+
+
+@dataclass(frozen=True)
+class CocoSource:
+    """COCO's files, or own data in the same form.
+
+    Attributes:
+        annotations: the JSON file: instances, or person_keypoints for the task `pose`.
+        images: folder of the images.
+    """
+
+    KIND: ClassVar[str] = "coco"
+    annotations: str
+    images: str
+
+
+@dataclass(frozen=True)
+class VocSource:
+    """Folders in Pascal VOC's form, or own data in the same form.
+
+    Attributes:
+        folders: folders that hold JPEGImages and Annotations.
+        list: list of the images below each folder; none: all that have an annotation.
+    """
+
+    KIND: ClassVar[str] = "voc"
+    folders: tuple[str, ...]
+    list: str = ""
+
+
+@dataclass(frozen=True)
+class KittiSource:
+    """Frames of KITTI's object detection, or own data in the same form.
+
+    Attributes:
+        folder: folder that holds image_2, label_2 and calib.
+        list: list of the frames; none: all that have a label.
+    """
+
+    KIND: ClassVar[str] = "kitti"
+    folder: str
+    list: str = ""
+
+
+Source = StreetSource | CocoSource | VocSource | KittiSource
 
 
 @dataclass(frozen=True)
@@ -26,20 +82,38 @@ class DataConfig:
     """Which images are learnt from and which the result is measured on.
 
     Attributes:
-        train_seed: seed of the street images that are trained on.
-        train_images: images per epoch; every epoch sees the same ones in another order.
-        validation_seed: seed of the street images for the metric.
-        validation_images: number of these.
+        kind: `street`, `coco`, `voc` or `kitti`, which decides the form of the next two.
+        train: what is trained on; every epoch sees the same images in another order.
+        validation: what the result is measured on.
+        root: folder that paths start from.
+        classes: what is looked for, in the order of the labels; none: all that the data has, for
+            KITTI its three.
+        ignored_as_objects: train on COCO's crowds and VOC's difficult objects as on all others, as
+            the authors do; else they are neither object nor background.
+        limit: train and measure on so many first images only, to try a run; 0: on all.
         workers: processes that render and prepare images beside the training process.
         cache: keep the training images in the memory of each worker after the first epoch.
     """
 
-    train_seed: int = 1
-    train_images: int = 8000
-    validation_seed: int = 2
-    validation_images: int = 500
+    kind: str = StreetSource.KIND
+    train: Source = StreetSource(seed=1, images=8000)
+    validation: Source = StreetSource(seed=2, images=500)
+    root: str = ""
+    classes: tuple[str, ...] = ()
+    ignored_as_objects: bool = False
+    limit: int = 0
     workers: int = 1
     cache: bool = False
+
+    def __post_init__(self) -> None:
+        kinds = [source.KIND for source in get_args(Source)]
+        check(self.kind in kinds, f"data.kind: {self.kind!r} is not one of {', '.join(kinds)}")
+        for name in ("train", "validation"):
+            source = getattr(self, name)
+            check(self.kind == source.KIND, f"data.{name}: missing for the kind {self.kind}")
+        limited = self.kind in (CocoSource.KIND, VocSource.KIND) or not self.ignored_as_objects
+        check(limited, f"data.ignored_as_objects: {self.kind} has no crowds or difficult objects")
+        check(self.limit >= 0, f"data.limit: {self.limit} is negative")
 
 
 @dataclass(frozen=True)
@@ -93,10 +167,14 @@ class RunConfig:
     """One training run.
 
     Attributes:
-        task: task name.
-        backbone: backbone name.
+        task: task name, or its alias in the authors' code.
+        backbone: backbone name, or its alias.
         input_size: height, width of the network input in pixels.
-        fit: how images are laid onto it.
+        fit: how images are laid onto it. With `keep`, whose inputs differ in size, the training
+            takes `letterbox`, as the authors' does.
+        pixel_statistics: mean and standard deviation of the input: `coco`, or `imagenet` as the
+            authors have them for VOC and KITTI.
+        compat: repeat the authors' quirks in training and decoding, see `Task`.
         seed: seed of the initial weights, the order and the augmentation.
         output: folder of the run: weights, state for resuming, log.
         initial_weights: weights file to start from; none: random weights.
@@ -110,6 +188,8 @@ class RunConfig:
     backbone: str = "resnet18"
     input_size: tuple[int, int] = (512, 512)
     fit: str = "letterbox"
+    pixel_statistics: str = "coco"
+    compat: bool = False
     seed: int = 317
     output: str = "build/training/run"
     initial_weights: str = ""
@@ -122,39 +202,55 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         fits = [fit.value for fit in Fit]
-        _check(self.fit in fits, f"fit: {self.fit!r} is not one of {', '.join(fits)}")
+        check(self.fit in fits, f"fit: {self.fit!r} is not one of {', '.join(fits)}")
         run = self.optimiser
-        _check(run.batch_size > 0, f"optimiser.batch_size: {run.batch_size} is not positive")
+        check(run.batch_size > 0, f"optimiser.batch_size: {run.batch_size} is not positive")
         both = self.initial_weights and self.initial_trunk
-        _check(not both, "initial_trunk: initial_weights are given too; choose one of them")
-        _check(
+        check(not both, "initial_trunk: initial_weights are given too; choose one of them")
+        check(
             run.schedule in ("step", "cosine"),
             f"optimiser.schedule: {run.schedule!r} is not one of step, cosine",
         )
-        _check(
+        check(
             run.precision in ("float32", "bfloat16"),
             f"optimiser.precision: {run.precision!r} is not one of float32, bfloat16",
         )
-        _check(
-            self.data.train_images >= run.batch_size,
-            f"data.train_images: {self.data.train_images} is less than one batch",
+        known = ("coco", "imagenet")
+        check(
+            self.pixel_statistics in known,
+            f"pixel_statistics: {self.pixel_statistics!r} is not one of {', '.join(known)}",
         )
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Full batches of an epoch; the rest is left out, as in the authors' training."""
-        return self.data.train_images // self.optimiser.batch_size
+    def steps_per_epoch(self, num_images: int) -> int:
+        """Full batches of an epoch; the rest is left out, as in the authors' training.
 
-    def preset(self) -> ModelPreset:
-        """What the trained network will be used with."""
+        Raises:
+            ConfigError: There is not one batch.
+        """
+        size = self.optimiser.batch_size
+        check(num_images >= size, f"optimiser.batch_size: {num_images} images are less than {size}")
+        return num_images // size
+
+    def preset(self, class_names: Sequence[str]) -> ModelPreset:
+        """What the trained network will be used with, given what the data set calls its labels.
+
+        Raises:
+            ConfigError: A network cannot be used so.
+        """
+        backbone = BACKBONE_ALIASES.get(self.backbone, self.backbone)
         try:
-            return ModelPreset(
-                self.task,
-                self.backbone,
-                street_classes(self.task),
+            preset = ModelPreset(
+                TASK_ALIASES.get(self.task, self.task),
+                backbone,
+                tuple(class_names),
                 self.input_size,
                 Fit(self.fit),
+                pad_to=128 if backbone == "hourglass104" else 32,
+                compat=self.compat,
             )
+            if self.pixel_statistics == "imagenet":
+                preset = dataclasses.replace(preset, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+            return preset
         except ValueError as error:
             raise ConfigError(str(error)) from None
 
@@ -173,55 +269,8 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(values).__name__}")
     try:
-        for override in overrides:
-            _override(values, override)
-        return _build(RunConfig, values)
+        for text in overrides:
+            override(values, text)
+        return build(RunConfig, values)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
-
-
-def _override(values: dict[str, Any], text: str) -> None:
-    key, separator, value = text.partition("=")
-    _check(bool(separator), f"--set {text!r}: expected section.key=value")
-    *sections, last = key.split(".")
-    for section in sections:
-        values = values.setdefault(section, {})
-        _check(isinstance(values, dict), f"--set {text!r}: {section} is not a section")
-    values[last] = yaml.safe_load(value)
-
-
-def _build(cls: type[Config], values: Mapping[str, Any], prefix: str = "") -> Config:
-    """A dataclass from plain values; every key must be known and of the field's type."""
-    hints = typing.get_type_hints(cls)
-    for key in values:
-        known = ", ".join(hints)
-        _check(key in hints, f"unknown key {prefix}{key}; known: {known}")
-    return cls(**{key: _convert(hints[key], value, prefix + key) for key, value in values.items()})
-
-
-def _convert(hint: Any, value: Any, name: str) -> Any:
-    """A YAML value as the type of its field."""
-    if dataclasses.is_dataclass(hint):
-        _check(isinstance(value, Mapping), f"{name}: expected a section, found {value!r}")
-        return _build(typing.cast(type, hint), value, f"{name}.")
-    if typing.get_origin(hint) is tuple:
-        items = typing.get_args(hint)
-        many = items[-1] is Ellipsis
-        fits = isinstance(value, list) and (many or len(value) == len(items))
-        _check(fits, f"{name}: expected a list of {'any' if many else len(items)}, found {value!r}")
-        kinds = [items[0]] * len(value) if many else items
-        return tuple(_convert(kind, item, name) for kind, item in zip(kinds, value, strict=True))
-    # YAML reads 5e-4 as text and 1 as an integer where a number is meant.
-    if hint is float and isinstance(value, (int, str)) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    fits = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
-    _check(fits, f"{name}: expected {getattr(hint, '__name__', hint)}, found {value!r}")
-    return value
-
-
-def _check(condition: bool, message: str) -> None:
-    if not condition:
-        raise ConfigError(message)

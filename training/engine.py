@@ -16,9 +16,9 @@ from centernet_ros.models.centernet import CenterNet
 from centernet_ros.presets import ModelPreset
 from centernet_ros.structures import Detections2D
 from centernet_ros.tasks.base import Task
-from training.config import OptimiserConfig, RunConfig
+from training.config import OptimiserConfig
 from training.data.loading import Batch, evaluation_batches
-from training.data.street_samples import StreetSamples
+from training.data.sample import SampleSet
 from training.evaluation.coco import BoxMetrics, evaluate_boxes
 
 EVALUATION_BATCH = 8
@@ -63,7 +63,9 @@ def train(
     optimiser: torch.optim.Optimizer,
     *,
     batches: Iterable[Batch],
-    config: RunConfig,
+    preset: ModelPreset,
+    config: OptimiserConfig,
+    steps_per_epoch: int,
     first_step: int,
     after_step: Callable[[StepResult], bool],
 ) -> int:
@@ -74,11 +76,10 @@ def train(
     """
     model.train()
     device = next(model.parameters()).device
-    preset = config.preset()
-    half = config.optimiser.precision == "bfloat16"
+    half = config.precision == "bfloat16"
     step = first_step
     for batch in batches:
-        rate = learning_rate(config.optimiser, step, config.steps_per_epoch)
+        rate = learning_rate(config, step, steps_per_epoch)
         for group in optimiser.param_groups:
             group["lr"] = rate
         targets = {name: value.to(device) for name, value in batch.items() if name != "image"}
@@ -102,7 +103,7 @@ def train(
 
 @torch.inference_mode()
 def evaluate(
-    model: CenterNet, task: Task[Any], preset: ModelPreset, samples: StreetSamples, workers: int
+    model: CenterNet, task: Task[Any], preset: ModelPreset, samples: SampleSet, workers: int
 ) -> BoxMetrics:
     """COCO metrics of a network on samples, with the preprocessing and decoding of the detector."""
     training = model.training

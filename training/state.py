@@ -69,5 +69,7 @@ def _what_decides(config: RunConfig) -> tuple[object, ...]:
         config.initial_trunk,
         config.augment,
         config.optimiser,
-        (config.data.train_seed, config.data.train_images),
+        config.pixel_statistics,
+        config.compat,
+        (config.data.train, config.data.classes, config.data.ignored_as_objects, config.data.limit),
     )

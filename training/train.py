@@ -27,10 +27,9 @@ from centernet_ros.checkpoint import (
     save_checkpoint,
 )
 from centernet_ros.models import build_model
-from centernet_ros.tasks import build_task
 from training.config import ConfigError, RunConfig, load_config
-from training.data.loading import training_batches
-from training.data.street_samples import StreetSamples
+from training.data.loading import training_batches, training_task
+from training.data.opening import open_training_samples, open_validation_samples
 from training.engine import StepResult, TrainingError, evaluate, train
 from training.evaluation.coco import BoxMetrics
 from training.state import load_state, save_state
@@ -61,8 +60,13 @@ def run(config: RunConfig, device: torch.device, *, resume: bool = False) -> int
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    preset = config.preset()
-    task = build_task(preset.task, len(preset.class_names))
+    samples = open_training_samples(config)
+    open_validation_samples(
+        config, samples.class_names
+    )  # so that mistakes show before the training
+    steps_per_epoch = config.steps_per_epoch(len(samples))
+    preset = config.preset(samples.class_names)
+    task = training_task(preset)
     model = build_model(preset.backbone, preset.task, len(preset.class_names))
     if config.initial_weights:
         load_weights(model, config.initial_weights)
@@ -72,7 +76,7 @@ def run(config: RunConfig, device: torch.device, *, resume: bool = False) -> int
     optimiser = torch.optim.Adam(model.parameters(), config.optimiser.learning_rate)
     first_step = load_state(output / STATE_FILE, model, optimiser, config) if resume else 0
 
-    total = config.steps_per_epoch * config.optimiser.epochs
+    total = steps_per_epoch * config.optimiser.epochs
     with _caught_signals() as caught, _Progress(config, output, first_step, total) as progress:
 
         def after_step(result: StepResult) -> bool:
@@ -86,8 +90,10 @@ def run(config: RunConfig, device: torch.device, *, resume: bool = False) -> int
             model,
             task,
             optimiser,
-            batches=training_batches(config, first_step),
-            config=config,
+            batches=training_batches(samples, config, first_step),
+            preset=preset,
+            config=config.optimiser,
+            steps_per_epoch=steps_per_epoch,
             first_step=first_step,
             after_step=after_step,
         )
@@ -108,10 +114,9 @@ def run(config: RunConfig, device: torch.device, *, resume: bool = False) -> int
 def _evaluate_file(path: Path, config: RunConfig, device: torch.device) -> BoxMetrics:
     """Metrics of the weights as stored, on the run's validation images."""
     model, preset = load_model(path)
-    data = config.data
-    samples = StreetSamples(data.validation_seed, data.validation_images, preset.task)
-    task = build_task(preset.task, len(preset.class_names))
-    return evaluate(model.to(device), task, preset, samples, data.workers)
+    samples = open_validation_samples(config, preset.class_names)
+    task = training_task(preset)
+    return evaluate(model.to(device), task, preset, samples, config.data.workers)
 
 
 class _Progress:

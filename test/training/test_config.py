@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from training.config import ConfigError, RunConfig, load_config
+from centernet_ros.presets import IMAGENET_MEAN, IMAGENET_STD, Fit, ModelPreset
+from training.config import ConfigError, OptimiserConfig, RunConfig, VocSource, load_config
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("config/training/*.yaml"))
 
@@ -19,8 +20,7 @@ def write(folder, text):
 def test_shipped_runs_can_be_read(path):
     config = load_config(path)
 
-    assert config.preset().input_size == config.input_size
-    assert config.steps_per_epoch > 0
+    assert config.preset(("a",)).input_size == config.input_size
 
 
 def test_an_empty_file_is_the_default_run(tmp_path):
@@ -57,7 +57,16 @@ def test_values_and_overrides_arrive_with_their_types(tmp_path):
         ("optimiser: {schedule: linear}", "optimiser.schedule: 'linear'"),
         ("optimiser: {precision: float16}", "optimiser.precision: 'float16'"),
         ("optimiser: {batch_size: 0}", "optimiser.batch_size: 0"),
-        ("data: {train_images: 3}", "data.train_images: 3 is less than one batch"),
+        ("data: {kind: video}", "data.kind: 'video' is not one of street, coco, voc, kitti"),
+        ("data: {kind: video, train: {}}", "data.kind: 'video' is not one of street, coco, voc"),
+        ("data: {kind: coco}", "data.train: missing for the kind coco"),
+        ("data: {kind: coco, train: {seed: 1}}", "unknown key data.train.seed; .*annotations"),
+        ("data: {kind: coco, train: {images: a}}", "data.train.annotations: missing"),
+        ("data: {train: {folders: [a]}}", "unknown key data.train.folders; known: seed, images"),
+        ("data: {kind: voc, train: {folders: a}}", "data.train.folders: expected a list of any"),
+        ("data: {ignored_as_objects: true}", "data.ignored_as_objects: street"),
+        ("data: {limit: -1}", "data.limit: -1 is negative"),
+        ("pixel_statistics: voc", "pixel_statistics: 'voc' is not one of coco, imagenet"),
         ("- a list", "expected keys and values, found list"),
         ("a: [unclosed", "run.yaml"),
     ],
@@ -82,4 +91,39 @@ def test_a_wrong_override_is_an_error(tmp_path, override):
 
 def test_an_input_size_that_no_network_takes_is_an_error():
     with pytest.raises(ConfigError, match="multiples of 32"):
-        RunConfig(input_size=(100, 128)).preset()
+        RunConfig(input_size=(100, 128)).preset(("a",))
+
+
+def test_fewer_images_than_a_batch_are_an_error():
+    config = RunConfig(optimiser=OptimiserConfig(batch_size=4))
+
+    assert config.steps_per_epoch(11) == 2
+    with pytest.raises(ConfigError, match="batch_size: 3 images are less than 4"):
+        config.steps_per_epoch(3)
+
+
+def test_the_sources_of_a_kind_arrive_with_their_type(tmp_path):
+    text = "data: {kind: voc, train: {folders: [a, b], list: c}, validation: {folders: [d]}}"
+
+    data = load_config(write(tmp_path, text), ["data.validation.list=e"]).data
+
+    assert data.train == VocSource(("a", "b"), "c")
+    assert data.validation == VocSource(("d",), "e")
+
+
+def test_the_preset_has_what_belongs_to_the_weights():
+    config = RunConfig(
+        task="ctdet", backbone="hourglass", pixel_statistics="imagenet", fit="keep", compat=True
+    )
+    expected = ModelPreset(
+        "detection2d",
+        "hourglass104",
+        ("a", "b"),
+        fit=Fit.KEEP,
+        pad_to=128,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        compat=True,
+    )
+
+    assert config.preset(["a", "b"]) == expected

@@ -8,8 +8,9 @@ import torch
 
 from centernet_ros.models import build_model
 from centernet_ros.tasks import build_task
-from training.config import AugmentConfig, DataConfig, OptimiserConfig, RunConfig
+from training.config import AugmentConfig, DataConfig, OptimiserConfig, RunConfig, StreetSource
 from training.data.loading import training_batches
+from training.data.opening import open_training_samples
 from training.data.street_samples import StreetSamples
 from training.engine import TrainingError, evaluate, learning_rate, train
 
@@ -22,18 +23,30 @@ def build(config):
 
 def run(config, after_step):
     model, task, optimiser = build(config)
-    batches = training_batches(config, 0)
-    steps = train(
-        model, task, optimiser, batches=batches, config=config, first_step=0, after_step=after_step
-    )
+    steps = train_from_start(config, model, task, optimiser, after_step)
     return model, task, steps
+
+
+def train_from_start(config, model, task, optimiser, after_step):
+    samples = open_training_samples(config)
+    return train(
+        model,
+        task,
+        optimiser,
+        batches=training_batches(samples, config, 0),
+        preset=config.preset(samples.class_names),
+        config=config.optimiser,
+        steps_per_epoch=config.steps_per_epoch(len(samples)),
+        first_step=0,
+        after_step=after_step,
+    )
 
 
 def test_two_images_are_learnt_by_heart():
     config = RunConfig(
         backbone="resnet18_pyramid",
         input_size=(96, 320),
-        data=DataConfig(train_seed=8, train_images=2, workers=0),
+        data=DataConfig(train=StreetSource(8, 2), workers=0),
         augment=AugmentConfig(flip=0.0, scale=(1.0, 1.0), shift=0.0, colour=0.0),
         optimiser=OptimiserConfig(
             batch_size=2, epochs=60, warmup_steps=5, learning_rate=1e-3, precision="bfloat16"
@@ -44,14 +57,14 @@ def test_two_images_are_learnt_by_heart():
 
     assert steps == 60
     assert losses[-1] < 0.3 * losses[0]
-    metrics = evaluate(model, task, config.preset(), StreetSamples(8, 2), workers=0)
+    metrics = evaluate(model, task, config.preset("abc"), StreetSamples(8, 2), workers=0)
     assert metrics.ap50 > 0.8
 
 
 def test_a_step_reports_its_number_losses_and_learning_rate():
     config = RunConfig(
         input_size=(32, 96),
-        data=DataConfig(train_images=4, workers=0),
+        data=DataConfig(train=StreetSource(images=4), workers=0),
         optimiser=OptimiserConfig(batch_size=2, epochs=1, warmup_steps=4, learning_rate=1.0),
     )
     results = []
@@ -68,7 +81,7 @@ def test_a_step_reports_its_number_losses_and_learning_rate():
 def test_training_stops_when_it_is_told_to():
     config = RunConfig(
         input_size=(32, 96),
-        data=DataConfig(train_images=4, workers=0),
+        data=DataConfig(train=StreetSource(images=4), workers=0),
         optimiser=OptimiserConfig(batch_size=1, epochs=1),
     )
 
@@ -80,7 +93,7 @@ def test_training_stops_when_it_is_told_to():
 def test_a_loss_that_is_not_finite_ends_the_run_before_it_spoils_the_weights():
     config = RunConfig(
         input_size=(32, 96),
-        data=DataConfig(train_images=2, workers=0),
+        data=DataConfig(train=StreetSource(images=2), workers=0),
         optimiser=OptimiserConfig(batch_size=2, epochs=1),
     )
     model, task, optimiser = build(config)
@@ -89,15 +102,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_it_spoils_the_weights():
     before = model.heads["heatmap"][2].bias.clone()
 
     with pytest.raises(TrainingError, match=r"not finite at step 1 \(heatmap .*, size (inf|nan)"):
-        train(
-            model,
-            task,
-            optimiser,
-            batches=training_batches(config, 0),
-            config=config,
-            first_step=0,
-            after_step=lambda _: True,
-        )
+        train_from_start(config, model, task, optimiser, lambda _: True)
 
     assert torch.equal(model.heads["heatmap"][2].bias, before)
 

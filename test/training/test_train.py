@@ -24,7 +24,7 @@ input_size: [64, 192]
 seed: 3
 threads: 1
 save_every: 4
-data: {train_seed: 5, train_images: 16, validation_seed: 6, validation_images: 4, workers: 0}
+data: {train: {seed: 5, images: 16}, validation: {seed: 6, images: 4}, workers: 0}
 optimiser: {batch_size: 2, epochs: 1, warmup_steps: 2, learning_rate: 1e-3}
 """
 
@@ -180,7 +180,7 @@ def test_a_wrong_key_ends_with_one_line(tmp_path):
 def test_foreign_initial_weights_are_refused(tmp_path, capsys):
     config = load_config(write_config(tmp_path, "run"))
     path = tmp_path / "foreign.safetensors"
-    save_checkpoint(path, torch.nn.Linear(2, 2), config.preset())
+    save_checkpoint(path, torch.nn.Linear(2, 2), config.preset("abc"))
     options = ["--config", str(tmp_path / "run.yaml"), "--set", f"initial_weights={path}"]
 
     assert main([*options, "--device", "cpu"]) == 1
@@ -193,7 +193,7 @@ def test_another_tasks_backbone_is_where_a_run_starts_from(tmp_path):
     boxes = build_model(backbone, "detection2d", 3)
     save_checkpoint(path, boxes, ModelPreset("detection2d", backbone, ("a", "b", "c")))
     changes = ["task=pose", f"backbone={backbone}", f"initial_trunk={path}"]
-    changes += ["optimiser.learning_rate=0", "data.train_images=2", "data.validation_images=1"]
+    changes += ["optimiser.learning_rate=0", "data.train.images=2", "data.validation.images=1"]
     options = [option for change in changes for option in ("--set", change)]
 
     assert main(["--config", str(write_config(tmp_path, "run")), *options, "--device", "cpu"]) == 0

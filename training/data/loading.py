@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from centernet_ros.image import view_of, warp
-from centernet_ros.presets import ModelPreset
+from centernet_ros.presets import Fit, ModelPreset
 from centernet_ros.structures import View
 from centernet_ros.tasks import build_task
+from centernet_ros.tasks.base import Task
 from training.augment import random_colour, random_view
 from training.config import RunConfig
-from training.data.sample import Sample
-from training.data.street_samples import StreetSamples
+from training.data.sample import DataError, Sample, SampleSet
 
 Batch = dict[str, Tensor]
 """`image` (B, H, W, 3) uint8 and the task's targets, each with the batch in front."""
@@ -29,11 +29,11 @@ Batch = dict[str, Tensor]
 class TrainingSet(Dataset[Batch]):
     """Augmented images with targets; an item is known by its epoch and index alone."""
 
-    def __init__(self, samples: StreetSamples, config: RunConfig) -> None:
+    def __init__(self, samples: SampleSet, config: RunConfig) -> None:
         self.samples = samples
         self.config = config
-        self.preset = config.preset()
-        self.task = build_task(self.preset.task, len(self.preset.class_names))
+        self.preset = config.preset(samples.class_names)
+        self.task = training_task(self.preset)
         self._cache: dict[int, Sample] = {}
 
     def _read(self, index: int) -> Sample:
@@ -62,32 +62,42 @@ class ShuffledSteps(Sampler[list[tuple[int, int]]]):
     """The keys of every batch from a step of the run on, shuffled anew in each epoch."""
 
     config: RunConfig
+    num_images: int
     first_step: int
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        steps, size = self.config.steps_per_epoch, self.config.optimiser.batch_size
+        steps = self.config.steps_per_epoch(self.num_images)
+        size = self.config.optimiser.batch_size
         for step in range(self.first_step, steps * self.config.optimiser.epochs):
             epoch, batch = divmod(step, steps)
             order = np.random.default_rng([self.config.seed, epoch])
-            indices = order.permutation(self.config.data.train_images)
+            indices = order.permutation(self.num_images)
             yield [(epoch, int(i)) for i in indices[batch * size : (batch + 1) * size]]
 
 
-def training_batches(config: RunConfig, first_step: int) -> DataLoader[Batch]:
-    """Every batch of the run from a step on."""
-    data = config.data
-    samples = StreetSamples(data.train_seed, data.train_images, config.task)
-    return DataLoader(
+def training_task(preset: ModelPreset) -> Task[Any]:
+    """The task that a preset's network is trained with."""
+    return build_task(preset.task, len(preset.class_names), compat=preset.compat)
+
+
+def training_batches(samples: SampleSet, config: RunConfig, first_step: int) -> Iterator[Batch]:
+    """Every batch of the run from a step on.
+
+    Raises:
+        DataError: An image cannot be used.
+    """
+    loader = DataLoader(
         TrainingSet(samples, config),
-        batch_sampler=ShuffledSteps(config, first_step),
-        **_workers(data.workers),
+        batch_sampler=ShuffledSteps(config, len(samples), first_step),
+        **_workers(config.data.workers),
     )
+    return _without_traceback(loader)
 
 
 class EvaluationSet(Dataset[tuple[Sample, Tensor, View]]):
     """Images as the detector would see them, with their samples."""
 
-    def __init__(self, samples: StreetSamples, preset: ModelPreset) -> None:
+    def __init__(self, samples: SampleSet, preset: ModelPreset) -> None:
         self.samples = samples
         self.preset = preset
 
@@ -103,15 +113,30 @@ class EvaluationSet(Dataset[tuple[Sample, Tensor, View]]):
 
 
 def evaluation_batches(
-    samples: StreetSamples, preset: ModelPreset, batch_size: int, workers: int
-) -> DataLoader[Any]:
-    """Lists of (sample, input, view) in the order of the samples."""
-    return DataLoader(
+    samples: SampleSet, preset: ModelPreset, batch_size: int, workers: int
+) -> Iterator[list[tuple[Sample, Tensor, View]]]:
+    """Lists of (sample, input, view) in the order of the samples.
+
+    Inputs of a list have one size: where they differ (`Fit.KEEP`), it holds one.
+
+    Raises:
+        DataError: An image cannot be used.
+    """
+    loader: DataLoader[Any] = DataLoader(
         EvaluationSet(samples, preset),
-        batch_size=batch_size,
+        batch_size=1 if preset.fit is Fit.KEEP else batch_size,
         collate_fn=list,
         **_workers(workers),
     )
+    return _without_traceback(loader)
+
+
+def _without_traceback(loader: DataLoader[Any]) -> Iterator[Any]:
+    """The batches; an error in the data is one line, also when it happened in a worker."""
+    try:
+        yield from loader
+    except DataError as error:
+        raise DataError(str(error).rstrip().rpartition("DataError: ")[2]) from None
 
 
 def _workers(count: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,14 @@ class StreetSamples:
         """Name of each label."""
         return street_classes(self.task)
 
+    @property
+    def names(self) -> Sequence[str]:
+        """Name of each image."""
+        return [self._name(index) for index in range(self.count)]
+
+    def _name(self, index: int) -> str:
+        return f"street seed {self.seed} image {index}"
+
     def __len__(self) -> int:
         return self.count
 
@@ -32,8 +41,7 @@ class StreetSamples:
         """One image; the same seed and index give the same image on every machine."""
         frame = StreetDataset(self.seed, self.count)[index]
         truth, ignored = _truth(frame, self.task)
-        name = f"street seed {self.seed} image {index}"
-        return Sample(name, frame.image, truth, ignored, frame.camera)
+        return Sample(self._name(index), frame.image, truth, ignored, frame.camera)
 
 
 def street_classes(task: str) -> tuple[str, ...]:

@@ -126,7 +126,7 @@ class KittiFolder:
 
     def __init__(self, folder):
         self.folder = folder / "training"
-        self.list_file = folder / "train.txt"
+        self.list_file = folder / "frames.txt"
         self.list_file.write_text("000001\n000000\n")
         for part in ("image_2", "label_2", "calib"):
             (self.folder / part).mkdir(parents=True)

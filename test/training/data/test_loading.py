@@ -5,19 +5,20 @@ import pytest
 import torch
 
 from centernet_ros.presets import ModelPreset
-from training.config import DataConfig, OptimiserConfig, RunConfig
+from training.config import DataConfig, OptimiserConfig, RunConfig, StreetSource
 from training.data.loading import ShuffledSteps, evaluation_batches, training_batches
 from training.data.street_samples import StreetSamples
 
 CONFIG = RunConfig(
     input_size=(64, 192),
-    data=DataConfig(train_seed=5, train_images=6, workers=0),
+    data=DataConfig(train=StreetSource(5, 6), workers=0),
     optimiser=OptimiserConfig(batch_size=2, epochs=2),
 )
+SAMPLES = StreetSamples(seed=5, count=6)
 
 
 def test_every_epoch_sees_every_image_once_in_another_order():
-    keys = [key for batch in ShuffledSteps(CONFIG, 0) for key in batch]
+    keys = [key for batch in ShuffledSteps(CONFIG, 6, 0) for key in batch]
 
     first, second = ([i for epoch, i in keys if epoch == e] for e in (0, 1))
     assert sorted(first) == sorted(second) == list(range(6))
@@ -25,17 +26,15 @@ def test_every_epoch_sees_every_image_once_in_another_order():
 
 
 def test_an_incomplete_last_batch_is_left_out():
-    config = RunConfig(
-        data=DataConfig(train_images=7), optimiser=OptimiserConfig(batch_size=2, epochs=1)
-    )
+    config = RunConfig(optimiser=OptimiserConfig(batch_size=2, epochs=1))
 
-    assert [len(batch) for batch in ShuffledSteps(config, 0)] == [2, 2, 2]
+    assert [len(batch) for batch in ShuffledSteps(config, 7, 0)] == [2, 2, 2]
 
 
 @pytest.mark.parametrize("first_step", [1, 3, 4])
 def test_a_resumed_run_sees_the_batches_that_are_left(first_step):
-    whole = list(training_batches(CONFIG, 0))
-    rest = list(training_batches(CONFIG, first_step))
+    whole = list(training_batches(SAMPLES, CONFIG, 0))
+    rest = list(training_batches(SAMPLES, CONFIG, first_step))
 
     assert len(rest) == 6 - first_step
     for expected, batch in zip(whole[first_step:], rest, strict=True):
@@ -46,17 +45,19 @@ def test_a_resumed_run_sees_the_batches_that_are_left(first_step):
 def test_worker_processes_change_nothing():
     config = RunConfig(
         input_size=CONFIG.input_size,
-        data=DataConfig(train_seed=5, train_images=6, workers=2),
+        data=DataConfig(train=StreetSource(5, 6), workers=2),
         optimiser=CONFIG.optimiser,
     )
 
-    for here, there in zip(training_batches(CONFIG, 0), training_batches(config, 0), strict=True):
+    for here, there in zip(
+        training_batches(SAMPLES, CONFIG, 0), training_batches(SAMPLES, config, 0), strict=True
+    ):
         for name, value in here.items():
             torch.testing.assert_close(there[name], value, rtol=0, atol=0)
 
 
 def test_targets_are_those_of_the_augmented_image():
-    batch = next(iter(training_batches(CONFIG, 0)))
+    batch = next(iter(training_batches(SAMPLES, CONFIG, 0)))
 
     assert batch["image"].shape == (2, 64, 192, 3)
     assert batch["image"].dtype == torch.uint8

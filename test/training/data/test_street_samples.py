@@ -65,11 +65,11 @@ def test_people_are_ignored_as_people_and_cars_are_background_of_the_pose():
 def test_batches_hold_the_tasks_targets(task):
     config = RunConfig(
         task=task,
+        data=DataConfig(workers=0),
         input_size=(64, 192),
-        data=DataConfig(train_seed=SEED, train_images=2, workers=0),
         optimiser=OptimiserConfig(batch_size=2, epochs=1),
     )
-    (batch,) = training_batches(config, 0)
+    (batch,) = training_batches(StreetSamples(SEED, 2, task), config, 0)
 
     joints_or_depth = {"detection3d": "depth", "pose": "joints"}[task]
     assert batch[joints_or_depth].shape[0] == 2

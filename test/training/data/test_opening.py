@@ -1,0 +1,111 @@
+"""A configuration opens the data that it names, with the same labels for both parts."""
+
+import pytest
+
+from training.config import (
+    CocoSource,
+    DataConfig,
+    KittiSource,
+    OptimiserConfig,
+    RunConfig,
+    StreetSource,
+    VocSource,
+)
+from training.data.loading import evaluation_batches, training_batches
+from training.data.opening import open_training_samples, open_validation_samples
+from training.data.sample import DataError
+
+
+def run(task, source, **data):
+    return RunConfig(
+        task=task,
+        input_size=(32, 64),
+        optimiser=OptimiserConfig(batch_size=1, epochs=1),
+        data=DataConfig(source.KIND, source, source, workers=0, **data),
+    )
+
+
+def coco_run(folder, task="detection2d", **data):
+    return run(
+        task, CocoSource(folder.annotations.name, "images"), root=str(folder.images.parent), **data
+    )
+
+
+def test_every_kind_opens_for_its_tasks(tmp_path, voc, kitti):
+    root = str(tmp_path)
+    street = run("ddd", StreetSource(3, 5))
+    pascal = run("ctdet", VocSource((".",), "train.txt"), root=root)
+    frames = run("detection3d", KittiSource("training", "frames.txt"), root=root)
+    boxes = run("detection2d", KittiSource("training"), root=root)
+
+    assert open_training_samples(street).class_names == ("pedestrian", "car", "cyclist")
+    assert open_training_samples(pascal).names == ["one"]
+    assert open_training_samples(frames).names == ["000001", "000000"]
+    assert open_training_samples(boxes).names == ["000000", "000001"]
+
+
+def test_crowds_are_objects_of_the_training_alone(coco):
+    config = coco_run(coco, ignored_as_objects=True)
+    training = open_training_samples(config)
+
+    assert len(training[0].truth) == 2
+    assert len(open_validation_samples(config, training.class_names)[0].truth) == 1
+
+
+def test_poses_are_learnt_from_images_with_people_and_measured_on_all(people):
+    config = coco_run(people, "pose")
+
+    assert open_training_samples(config).names == ["a.jpg"]
+    assert open_validation_samples(config, ("person",)).names == ["a.jpg", "b.jpg"]
+
+
+def test_chosen_classes_are_those_of_both_parts(coco):
+    config = coco_run(coco, classes=("fork",))
+    training = open_training_samples(config)
+
+    assert training.class_names == ("fork",)
+    assert open_validation_samples(config, training.class_names).class_names == ("fork",)
+
+
+def test_a_limit_takes_the_first_images(coco):
+    samples = open_training_samples(coco_run(coco, limit=1))
+
+    assert (len(samples), samples.names, samples[0].name) == (1, ["a.jpg"], "a.jpg")
+    with pytest.raises(IndexError):
+        samples[1]
+
+
+@pytest.mark.parametrize(
+    ("task", "source"),
+    [
+        ("detection3d", CocoSource("a", "b")),
+        ("pose", VocSource(("a",))),
+        ("pose", KittiSource("a")),
+    ],
+)
+def test_data_without_the_tasks_truth_is_refused(task, source):
+    with pytest.raises(DataError, match=f"{source.KIND} data has no truth for the task {task}"):
+        open_training_samples(run(task, source))
+
+
+def test_the_street_has_its_own_classes():
+    with pytest.raises(DataError, match="street's classes are pedestrian, car, cyclist"):
+        open_training_samples(run("detection2d", StreetSource(), classes=("car",)))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_image_that_breaks_the_training_is_named_in_one_line(coco, workers):
+    config = coco_run(coco)
+    samples = open_training_samples(config)
+    (coco.images / "b.jpg").write_bytes(b"no image any more")
+    preset = config.preset(samples.class_names)
+
+    for batches in (
+        training_batches(samples, config, 0),
+        evaluation_batches(samples, preset, 2, workers),
+    ):
+        with pytest.raises(
+            DataError, match=r"b\.jpg: not an image that OpenCV can read$"
+        ) as caught:
+            list(batches)
+        assert "\n" not in str(caught.value)
