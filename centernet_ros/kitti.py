@@ -135,36 +135,40 @@ def _floats(rows: Sequence[object], *shape: int) -> Tensor:
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, *shape)
 
 
-NOT_3D = {"alphas": -10.0, "dimensions": -1.0, "locations": -1000.0, "yaws": -10.0}
-"""What the development kit writes where an object has no 3D box."""
-
-
 def format_results(detections: Detections2D, class_names: Sequence[str]) -> str:
     """A result file: classes in order, two decimals; empty without detections.
 
-    Truncation and occlusion, which nobody predicts, are 0; 2D boxes get the values of `NOT_3D`.
-    Spaces in class names become underscores, as they separate the columns.
+    Truncation and occlusion, which nobody predicts, are 0. For 2D boxes the development kit wants
+    alpha and yaw -10, dimensions -1 and location -1000. Spaces, which separate the columns, become
+    underscores in class names.
     """
-    count = len(detections)
-    columns = {name: torch.full((count, 1), value) for name, value in NOT_3D.items()}
-    columns["dimensions"] = columns["dimensions"].expand(-1, 3)
-    columns["locations"] = columns["locations"].expand(-1, 3)
-    if isinstance(detections, Detections3D):
-        columns = {name: getattr(detections, name).reshape(count, -1) for name in NOT_3D}
-    rows = torch.cat(
-        [
-            columns["alphas"],
-            detections.boxes,
-            columns["dimensions"],
-            columns["locations"],
-            columns["yaws"],
-            detections.scores.unsqueeze(1),
-        ],
-        dim=1,
-    )
+    in_space = detections if isinstance(detections, Detections3D) else _without_3d(detections)
+    columns = [
+        in_space.alphas.unsqueeze(1),
+        detections.boxes,
+        in_space.dimensions,
+        in_space.locations,
+        in_space.yaws.unsqueeze(1),
+        detections.scores.unsqueeze(1),
+    ]
+    rows = torch.cat(columns, dim=1)
     lines = []
     for index in detections.labels.argsort(stable=True).tolist():
         name = class_names[int(detections.labels[index])].replace(" ", "_")
         numbers = " ".join(f"{value:.2f}" for value in rows[index].tolist())
         lines.append(f"{name[0].upper()}{name[1:]} 0.0 0 {numbers}\n")
     return "".join(lines)
+
+
+def _without_3d(detections: Detections2D) -> Detections3D:
+    """2D boxes with the development kit's values for an unknown 3D box."""
+    count = len(detections)
+    return Detections3D(
+        boxes=detections.boxes,
+        scores=detections.scores,
+        labels=detections.labels,
+        dimensions=torch.full((count, 3), -1.0),
+        locations=torch.full((count, 3), -1000.0),
+        yaws=torch.full((count,), -10.0),
+        alphas=torch.full((count,), -10.0),
+    )

@@ -1,9 +1,10 @@
 """KITTI's text files: what is ignored, and files of another form."""
 
 import pytest
+import torch
 
 from centernet_ros.kitti import format_results, read_objects, read_projection, to_truth
-from centernet_ros.structures import Detections3D
+from centernet_ros.structures import Detections2D, Detections3D
 
 NUMBERS = "0.50 1 0.60 10.00 12.00 43.00 33.00 1.50 1.70 4.20 -2.00 1.50 12.00 0.40"
 CLASSES = ("pedestrian", "car", "cyclist")
@@ -46,6 +47,19 @@ def test_empty_files():
     truth, ignored = to_truth(read_objects(""), CLASSES)
     assert (len(truth), len(ignored)) == (0, 0)
     assert format_results(Detections3D.empty(), CLASSES) == ""
+
+
+def test_boxes_without_3d():
+    boxes = torch.tensor([[10.0, 12.0, 43.0, 33.004], [1.0, 2.0, 3.0, 4.0]])
+    found = Detections2D(boxes, torch.tensor([0.875, 0.5]), torch.tensor([1, 0]))
+    names = ("car", "traffic light")
+    unknown = "-1.00 -1.00 -1.00 -1000.00 -1000.00 -1000.00 -10.00"
+    assert format_results(found, names).splitlines() == [
+        f"Car 0.0 0 -10.00 1.00 2.00 3.00 4.00 {unknown} 0.50",
+        f"Traffic_light 0.0 0 -10.00 10.00 12.00 43.00 33.00 {unknown} 0.88",
+    ]
+    assert format_results(Detections2D.empty(), names) == ""
+    assert read_objects(format_results(found, names))[1].kind == "Traffic_light"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -61,15 +62,19 @@ def write_json(
         class_names: name of each label.
         facts: further entries of the file's head.
     """
-    has_joints = any(isinstance(record.results, Poses) for record in records)
-    content = {
-        **facts,
-        "class_names": list(class_names),
-        **({"joint_names": list(JOINT_NAMES)} if has_joints else {}),
-        "images": [_image_entry(record, class_names) for record in records],
-        "unusable": [{"name": item.name, "reason": item.reason} for item in unusable],
-    }
-    path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+    head = {**facts, "class_names": list(class_names)}
+    if any(isinstance(record.results, Poses) for record in records):
+        head["joint_names"] = list(JOINT_NAMES)
+    entries = {key: json.dumps(value, allow_nan=False) for key, value in head.items()}
+    entries["images"] = _lines([_image_entry(record, class_names) for record in records])
+    entries["unusable"] = _lines([dataclasses.asdict(item) for item in unusable])
+    pairs = ",\n".join(f"{json.dumps(key)}: {value}" for key, value in entries.items())
+    path.write_text(f"{{\n{pairs}\n}}\n")
+
+
+def _lines(entries: Sequence[Mapping[str, Any]]) -> str:
+    """A list in JSON, one entry a line, so that people and line tools can read it."""
+    return "[\n" + ",\n".join(json.dumps(entry, allow_nan=False) for entry in entries) + "\n]"
 
 
 def _image_entry(record: Record, class_names: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,243 @@
+"""Sources: every kind of them read back, and each thing that can be wrong with one."""
+
+import cv2
+import numpy as np
+import pytest
+
+from centernet_ros.bag import SourceError
+from centernet_ros.detect.cameras import read_camera
+from centernet_ros.detect.frames import Frame, Unusable
+from centernet_ros.detect.sources import open_source
+
+SIZE = 48, 96
+FIRST_STAMP = 1317013200_000000000
+
+
+def read(*paths, needs_camera=False, **options):
+    source = open_source(list(paths), needs_camera=needs_camera, **options)
+    items = list(source.read())
+    if source.names is not None:
+        assert [item.name for item in items] == list(source.names)
+        assert source.count == len(items)
+    return items
+
+
+def values(items):
+    """The grey value of the right half of each image."""
+    return [round(float(item.image[:, SIZE[1] // 2 + 8 :].mean())) for item in items]
+
+
+def focals(items):
+    return [pytest.approx(float(item.camera.projection[0, 0])) for item in items]
+
+
+def test_a_folder_of_images(folder):
+    items = read(folder)
+    assert [item.name for item in items] == [
+        "000000000139.png",
+        "000000000285.jpg",
+        "000000000632.bmp",
+    ]
+    assert values(items) == pytest.approx([139, 85, 32], abs=2)
+    assert all(item.image.shape == (*SIZE, 3) and item.camera is None for item in items)
+    assert (items[0].image[:, :40, 0] == 255).all()
+
+
+def test_one_image_and_several(folder):
+    first, second, _ = sorted(folder.glob("0*"))
+    assert [item.name for item in read(first)] == [first.name]
+    assert [item.name for item in read(second, first)] == [second.name, first.name]
+
+
+def test_images_of_one_name_are_told_apart(folder, tmp_path):
+    paths = []
+    for camera in ("left", "right"):
+        path = tmp_path / camera / "1.png"
+        path.parent.mkdir()
+        cv2.imwrite(str(path), np.zeros((*SIZE, 3), np.uint8))
+        paths.append(path)
+    assert [item.name for item in read(*paths)] == ["left/1.png", "right/1.png"]
+    with pytest.raises(SourceError, match=r"left/1\.png is given twice"):
+        read(paths[0], paths[0])
+
+
+def test_unreadable_images_are_named_and_the_others_are_read(folder):
+    (folder / "000000000200.jpg").write_bytes(b"no picture")
+    whole = (folder / "000000000285.jpg").read_bytes()
+    (folder / "000000000285.jpg").write_bytes(whole[:-20])
+    good, bad, cut, last = read(folder)
+    assert isinstance(good, Frame)
+    assert isinstance(last, Frame)
+    assert isinstance(bad, Unusable)
+    assert "its 10 bytes of 000000000200.jpg cannot be decoded" in bad.reason
+    assert isinstance(cut, Unusable)
+    assert "JPEG is truncated" in cut.reason
+
+
+def test_video(video):
+    source = open_source([video], needs_camera=False)
+    assert (source.count, source.rate) == (5, pytest.approx(10))
+    items = list(source.read())
+    assert [item.name for item in items] == [f"{i:06d}" for i in range(5)]
+    assert values(items) == pytest.approx([0, 40, 80, 120, 160], abs=4)
+    assert [item.stamp for item in items] == [0, 10**8, 2 * 10**8, 3 * 10**8, 4 * 10**8]
+    assert len(list(source.read())) == 5
+
+
+def test_a_video_that_ends_early_is_told(tmp_path, capfd):
+    path = tmp_path / "long.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, SIZE[::-1])
+    noise = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+    for _ in range(40):
+        writer.write(noise)
+    writer.release()
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    *read_ones, last = read(path)
+    assert 10 < len(read_ones) < 30
+    assert all(isinstance(item, Frame) for item in read_ones)
+    assert last.reason == f"ends after {len(read_ones)} of about 40 images: it is damaged"
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
+@pytest.mark.parametrize("kind", ["Image", "CompressedImage"])
+def test_bag(write_bag, kind, storage):
+    path = write_bag(kind, storage=storage, focals={0: 100.0})
+    source = open_source([path], needs_camera=False)
+    assert (source.count, source.rate) == (4, pytest.approx(10))
+    items = list(source.read())
+    assert values(items) == [0, 10, 20, 30]
+    assert (items[1].image[:, :48, 0] == 255).all()
+    assert [item.stamp for item in items] == [FIRST_STAMP + i * 10**8 for i in range(4)]
+    assert all(item.camera is None for item in items)
+    assert [item.camera.image_size for item in read(path, needs_camera=True)] == [SIZE] * 4
+
+
+def test_the_last_calibration_of_a_bag_counts(write_bag):
+    items = read(write_bag(focals={1: 100.0, 3: 200.0}), needs_camera=True)
+    # What comes before the first one belongs to it.
+    assert focals(items) == [100, 100, 100, 200]
+
+
+def test_a_calibration_file_counts_more_than_that_of_a_bag(write_bag, camera_yaml):
+    items = read(write_bag(focals={0: 100.0}), needs_camera=True, look=read_camera(camera_yaml()))
+    assert focals(items) == [90] * 4
+
+
+def test_damaged_messages_are_named(write_bag):
+    items = read(write_bag(broken=[1]))
+    assert [type(item) for item in items] == [Frame, Unusable, Frame, Frame]
+    assert "is no readable sensor_msgs/msg/Image" in items[1].reason
+
+
+def test_an_uncalibrated_camera_gives_no_images(write_bag):
+    items = read(write_bag(focals={0: 0.0}), needs_camera=True)
+    assert all("not calibrated: K[0] is 0" in item.reason for item in items)
+
+
+def test_kitti(kitti):
+    items = read(kitti, needs_camera=True)
+    assert [item.name for item in items] == ["000003.png", "000007.png"]
+    assert focals(items) == [103, 107]
+    assert [item.camera for item in read(kitti)] == [None, None]
+
+
+def test_a_missing_calibration_of_kitti_is_named(kitti):
+    (kitti / "calib/000003.txt").unlink()
+    (kitti / "calib/000007.txt").write_text("P2: 1 2\n")
+    for item in read(kitti, needs_camera=True):
+        assert isinstance(item, Unusable)
+        assert f"calib/{item.name[:6]}.txt" in item.reason
+
+
+def nothing(tmp_path, **_):
+    return [tmp_path / "nothing"], {}, "nothing does not exist"
+
+
+def an_empty_folder(tmp_path, **_):
+    (tmp_path / "empty/inside").mkdir(parents=True)
+    return [tmp_path / "empty"], {}, "holds no image .*; it has the folders inside"
+
+
+def a_text_file(folder, **_):
+    return [folder / "notes.txt"], {}, "neither an image nor a video"
+
+
+def a_video_among_images(folder, video, **_):
+    return (
+        [folder / "000000000139.png", video],
+        {},
+        r"must be image files, but .*drive\.avi is none",
+    )
+
+
+def a_topic_of_a_folder(folder, **_):
+    return [folder], {"topic": "/cam/image"}, "--topic chooses a topic of a bag"
+
+
+def a_wrong_topic(write_bag, **_):
+    return (
+        [write_bag()],
+        {"topic": "/cam/picture"},
+        "no image topic /cam/picture; it has",
+    )
+
+
+def a_bag_file(write_bag, **_):
+    return [next(write_bag().glob("*.db3"))], {}, "is a file: a rosbag2 folder"
+
+
+def a_bag_without_metadata(write_bag, **_):
+    path = write_bag()
+    (path / "metadata.yaml").unlink()
+    return [path], {}, "has no metadata.yaml"
+
+
+def a_bag_without_images(write_bag, **_):
+    return [write_bag(count=0)], {}, "topic /cam/image holds no message"
+
+
+def a_bag_without_camera(write_bag, **_):
+    return [write_bag()], {"needs_camera": True}, "has no CameraInfo for /cam/image: give --calib"
+
+
+def a_folder_without_camera(folder, **_):
+    return [folder], {"needs_camera": True}, "needs? a calibration, but .* give --calib FILE"
+
+
+def kitti_without_calib(kitti, **_):
+    for path in (kitti / "calib").iterdir():
+        path.unlink()
+    (kitti / "calib").rmdir()
+    return [kitti], {"needs_camera": True}, "calib does not exist: give --calib"
+
+
+def undistort_without_calibration(folder, **_):
+    return [folder], {"undistort": True}, "--undistort need a calibration"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        nothing,
+        an_empty_folder,
+        a_text_file,
+        a_video_among_images,
+        a_topic_of_a_folder,
+        a_wrong_topic,
+        a_bag_file,
+        a_bag_without_metadata,
+        a_bag_without_images,
+        a_bag_without_camera,
+        a_folder_without_camera,
+        kitti_without_calib,
+        undistort_without_calibration,
+    ],
+)
+def test_what_cannot_be_read_is_refused(make, tmp_path, folder, video, write_bag, kitti):
+    paths, options, reason = make(
+        tmp_path=tmp_path, folder=folder, video=video, write_bag=write_bag, kitti=kitti
+    )
+    with pytest.raises(SourceError, match=reason):
+        open_source(paths, **{"needs_camera": False, **options})
