@@ -89,7 +89,7 @@ def test_colcon(colcon_environment, sources, mode, tmp_path):
     run(*build, cwd=sources)
 
     prefix = tmp_path / "install" / "centernet_ros"
-    for script in ("centernet_node", "train", "evaluate"):
+    for script in ("centernet_node", "detect", "train", "evaluate"):
         assert os.access(prefix / "lib" / "centernet_ros" / script, os.X_OK)
     for installed in ("package.xml", "msg/Timing.msg", "training/__init__.py"):
         assert (prefix / "share" / "centernet_ros" / installed).is_file()
