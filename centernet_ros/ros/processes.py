@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +15,14 @@ from pathlib import Path
 
 POLL = 0.02
 """Seconds between two looks at a process or its output."""
+
+TIED = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
+"""Program that asks Linux to kill it with its parent, then becomes its arguments."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,8 @@ def child_process(
 ) -> Iterator[Child]:
     """Run a command for the time of a `with` block; its end stops the whole process group.
 
+    Where this process is killed before the end of the block, Linux kills the command.
+
     Args:
         command: program and arguments.
         environment: all its environment variables.
@@ -88,7 +99,7 @@ def child_process(
     """
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [str(part) for part in command],
+            [sys.executable, "-IS", "-c", TIED, str(os.getpid()), *map(str, command)],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=file,
