@@ -11,6 +11,8 @@ from torchvision.ops import deform_conv2d
 
 KERNEL = 3
 TAPS = KERNEL * KERNEL
+FARTHEST = 32000
+"""Cells; an offset beyond it points outside of every image."""
 
 
 class DeformConv(nn.Module):
@@ -38,9 +40,12 @@ class DeformConv(nn.Module):
         dtype = self.weight.dtype
         with torch.autocast(x.device.type, enabled=False):
             x, offset, mask = x.to(dtype), offset.to(dtype), mask.to(dtype).sigmoid()
-            if x.device.type == "cpu":
+            # ONNX knows the operator itself (opset 19).
+            if x.device.type != "cpu" or torch.onnx.is_in_onnx_export():
+                return deform_conv2d(x, offset, self.weight, self.bias, padding=1, mask=mask)
+            if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
                 return deform_conv_by_sampling(x, offset, mask, self.weight, self.bias)
-            return deform_conv2d(x, offset, self.weight, self.bias, padding=1, mask=mask)
+            return deform_conv_by_lookup(x, offset, mask, self.weight, self.bias)
 
 
 def deform_conv_by_sampling(
@@ -49,7 +54,7 @@ def deform_conv_by_sampling(
     """The same sum as torchvision's operator, by one grid sampling and one matrix product.
 
     torchvision's operator is a serial loop on a CPU; this one is vectorised and runs on all
-    threads, 2-4 times faster forward and 6-10 times forward and backward.
+    threads, 1.5-4 times faster forward and 6-10 times forward and backward.
 
     Args:
         x: (B, C_in, H, W) input.
@@ -74,3 +79,48 @@ def deform_conv_by_sampling(
     columns = columns * mask.reshape(batch, 1, TAPS, height * width)
     out = weight.flatten(1) @ columns.reshape(batch, channels * TAPS, height * width)
     return out.reshape(batch, -1, height, width) + bias.view(-1, 1, 1)
+
+
+def deform_conv_by_lookup(
+    x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor
+) -> Tensor:
+    """The same sum without gradients, by one table look-up and one matrix product.
+
+    Pixels are the rows of a table, so that a sample is the weighted sum of four rows: what
+    `embedding_bag` is made for. Reading whole rows is about twice as fast as `grid_sample`, which
+    collects the channels of a sample from all over the memory. Offsets are split into whole cells
+    and a rest before anything is added to them, so that half precision costs no position.
+
+    Args and result are those of `deform_conv_by_sampling`.
+    """
+    batch, channels, height, width = x.shape
+    # Two rows and columns of zeros on each side: whatever lies outside is looked up there.
+    table = F.pad(x, (2, 2, 2, 2)).permute(0, 2, 3, 1)
+    line = width + 4
+    offset = offset.permute(0, 2, 3, 1).reshape(batch, height, width, TAPS, 2)
+    whole = offset.floor()
+    rest_y, rest_x = (offset - whole).unsqueeze(-1).unbind(-2)
+    dy, dx = whole.clamp(-FARTHEST, FARTHEST).int().unbind(-1)
+    tap = torch.arange(TAPS, dtype=torch.int32, device=x.device)
+    rows = torch.arange(height, dtype=torch.int32, device=x.device).view(-1, 1, 1)
+    columns = torch.arange(width, dtype=torch.int32, device=x.device).view(-1, 1)
+    y = (dy + (tap // KERNEL + 1) + rows).clamp(0, height + 2)
+    left = (dx + (tap % KERNEL + 1) + columns).clamp(0, width + 2)
+    image = torch.arange(batch, dtype=torch.int32, device=x.device).view(-1, 1, 1, 1)
+    first = (image * (height + 4) + y) * line + left
+    # The four neighbours of a sample: above left, above right, below left, below right.
+    corner = torch.arange(4, dtype=torch.int32, device=x.device)
+    below, right = corner // 2, corner % 2
+    neighbours = first.unsqueeze(-1) + (below * line + right)
+    shares = (rest_y - (1 - below)).abs() * (rest_x - (1 - right)).abs()
+    shares = shares * mask.permute(0, 2, 3, 1).unsqueeze(-1)
+    samples = F.embedding_bag(
+        neighbours.reshape(-1, 4),
+        table.reshape(-1, channels),
+        mode="sum",
+        per_sample_weights=shares.reshape(-1, 4),
+    )
+    out = samples.reshape(-1, TAPS * channels) @ weight.permute(2, 3, 1, 0).reshape(
+        TAPS * channels, -1
+    )
+    return (out + bias).reshape(batch, height, width, -1).permute(0, 3, 1, 2)
