@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -18,10 +20,12 @@ from centernet_ros.structures import Detections2D
 from centernet_ros.tasks.base import Task
 from training.config import OptimiserConfig
 from training.data.loading import Batch, evaluation_batches
-from training.data.sample import SampleSet
-from training.evaluation.coco import BoxMetrics, evaluate_boxes
+from training.data.sample import Sample, SampleSet
+from training.measuring import Metrics, measure
 
 EVALUATION_BATCH = 8
+
+_NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
 class TrainingError(RuntimeError):
@@ -104,20 +108,23 @@ def train(
 @torch.inference_mode()
 def evaluate(
     model: CenterNet, task: Task[Any], preset: ModelPreset, samples: SampleSet, workers: int
-) -> BoxMetrics:
-    """COCO metrics of a network on samples, with the preprocessing and decoding of the detector."""
+) -> Metrics:
+    """The metric of a data set, with the preprocessing and decoding of the detector.
+
+    Raises:
+        DataError: An image cannot be used.
+    """
     training = model.training
     model.eval()
     device = next(model.parameters()).device
-    truths: list[Detections2D] = []
-    ignored: list[Detections2D] = []
+    seen: list[Sample] = []
     results: list[Detections2D] = []
     batches = evaluation_batches(samples, preset, EVALUATION_BATCH, workers)
     for batch in tqdm(batches, desc="evaluating", unit="batch", leave=False):
         inputs: Tensor = torch.stack([item[1] for item in batch]).to(device)
         maps = model(normalise(inputs, preset))[-1]
-        results += task.decode(maps, [item[2] for item in batch])
-        truths += [item[0].truth for item in batch]
-        ignored += [item[0].ignored for item in batch]
+        results += task.decode(maps, [item[2] for item in batch], preset.max_detections)
+        # Thousands of images do not fit into the memory.
+        seen += [dataclasses.replace(item[0], image=_NO_IMAGE) for item in batch]
     model.train(training)
-    return evaluate_boxes(truths, ignored, results, preset.class_names)
+    return measure(samples.benchmark, seen, results, preset.class_names)

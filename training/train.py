@@ -31,7 +31,7 @@ from training.config import ConfigError, RunConfig, load_config
 from training.data.loading import training_batches, training_task
 from training.data.opening import open_training_samples, open_validation_samples
 from training.engine import StepResult, TrainingError, evaluate, train
-from training.evaluation.coco import BoxMetrics
+from training.measuring import Metrics
 from training.state import load_state, save_state
 
 STATE_FILE = "state.pt"
@@ -111,7 +111,7 @@ def run(config: RunConfig, device: torch.device, *, resume: bool = False) -> int
     return 0
 
 
-def _evaluate_file(path: Path, config: RunConfig, device: torch.device) -> BoxMetrics:
+def _evaluate_file(path: Path, config: RunConfig, device: torch.device) -> Metrics:
     """Metrics of the weights as stored, on the run's validation images."""
     model, preset = load_model(path)
     samples = open_validation_samples(config, preset.class_names)

@@ -44,7 +44,7 @@ def open_coco(
         )
         for image in images
     ]
-    return collect(task, names, files, objects)
+    return collect(task, names, files, objects, benchmark="coco")
 
 
 def _read(path: Path) -> dict[str, Any]:

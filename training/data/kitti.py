@@ -27,6 +27,7 @@ class KittiSamples:
         task: `detection3d`, or `detection2d` for the boxes alone.
         class_names: name of each label; compared with KITTI's kinds without case.
         labels: text of each frame's label file.
+        benchmark: whose metric measures results.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class KittiSamples:
     task: str
     class_names: tuple[str, ...]
     labels: Sequence[str]
+    benchmark: str = "kitti"
 
     def __len__(self) -> int:
         return len(self.names)

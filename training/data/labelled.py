@@ -65,6 +65,7 @@ class LabelledImages:
 
     Attributes:
         task: `detection2d` or `pose`.
+        benchmark: `coco` or `voc`.
         class_names: name of each label.
         images: the files.
         starts: (I + 1,) first object of each image, then the number of objects.
@@ -76,6 +77,7 @@ class LabelledImages:
     """
 
     task: str
+    benchmark: str
     class_names: tuple[str, ...]
     images: Sequence[LabelledImage]
     starts: NDArray[np.int64]
@@ -142,6 +144,8 @@ def collect(
     class_names: Sequence[str],
     images: Sequence[LabelledImage],
     objects: Iterable[LabelledObject],
+    *,
+    benchmark: str,
 ) -> LabelledImages:
     """Images with their objects, in the order of the images and then of the objects.
 
@@ -165,6 +169,7 @@ def collect(
     num_joints = NUM_JOINTS if task == "pose" else 0
     return LabelledImages(
         task=task,
+        benchmark=benchmark,
         class_names=tuple(class_names),
         images=images,
         starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),

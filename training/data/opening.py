@@ -41,6 +41,11 @@ class FirstSamples:
         return self.samples.class_names
 
     @property
+    def benchmark(self) -> str:
+        """Whose metric measures results."""
+        return self.samples.benchmark
+
+    @property
     def names(self) -> Sequence[str]:
         """Name of each sample."""
         return self.samples.names[: self.count]

@@ -50,6 +50,10 @@ class SampleSet(Protocol):
         """Name of each label."""
 
     @property
+    def benchmark(self) -> str:
+        """Whose metric measures results: `coco`, `voc` or `kitti`; see `training.measuring`."""
+
+    @property
     def names(self) -> Sequence[str]:
         """Name of each sample, without reading its image."""
 

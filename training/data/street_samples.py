@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import torch
 
 from centernet_ros.class_names import KITTI_CLASSES, POSE_CLASSES
+from centernet_ros.kitti import KittiObject
 from centernet_ros.structures import Detections2D
 from training.data.sample import Sample
 from training.data.street import StreetDataset, StreetFrame
+from training.evaluation.kitti import kitti_objects
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class StreetSamples:
         return street_classes(self.task)
 
     @property
+    def benchmark(self) -> str:
+        """Whose metric measures results."""
+        return "kitti" if self.task == "detection3d" else "coco"
+
+    @property
     def names(self) -> Sequence[str]:
         """Name of each image."""
         return [self._name(index) for index in range(self.count)]
@@ -41,7 +48,14 @@ class StreetSamples:
         """One image; the same seed and index give the same image on every machine."""
         frame = StreetDataset(self.seed, self.count)[index]
         truth, ignored = _truth(frame, self.task)
-        return Sample(self._name(index), frame.image, truth, ignored, frame.camera)
+        return Sample(
+            self._name(index),
+            frame.image,
+            truth,
+            ignored,
+            frame.camera,
+            label_lines=_label_lines(frame) if self.task == "detection3d" else (),
+        )
 
 
 def street_classes(task: str) -> tuple[str, ...]:
@@ -60,3 +74,21 @@ def _truth(frame: StreetFrame, task: str) -> tuple[Detections2D, Detections2D]:
         return frame.poses, ignored
     objects = frame.objects
     return Detections2D(objects.boxes, objects.scores, objects.labels), frame.ignored
+
+
+def _label_lines(frame: StreetFrame) -> tuple[KittiObject, ...]:
+    """The label in KITTI's form: an ignored object excuses what finds it, also in space."""
+    unknown = [_OCCLUSION_UNKNOWN] * len(frame.ignored)
+    return (
+        *kitti_objects(
+            frame.objects,
+            KITTI_CLASSES,
+            truncated=frame.truncations.tolist(),
+            occluded=frame.occlusions.tolist(),
+        ),
+        *kitti_objects(frame.ignored, KITTI_CLASSES, occluded=unknown),
+    )
+
+
+_OCCLUSION_UNKNOWN = 3
+"""KITTI's degree that no difficulty admits."""

@@ -40,7 +40,7 @@ def open_voc(
     names = tuple(class_names) or tuple(sorted({name for name, _ in rows}))
     if not names:
         raise DataError(f"{folders[0]}: no object in any annotation")
-    return collect("detection2d", names, images, _labelled(rows, names))
+    return collect("detection2d", names, images, _labelled(rows, names), benchmark="voc")
 
 
 def _annotations(folder: Path, list_file: str) -> list[Path]:

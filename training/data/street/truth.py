@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from centernet_ros.structures import NUM_JOINTS, CameraIntrinsics, Detections2D, Detections3D, Poses
+from centernet_ros.structures import NUM_JOINTS, CameraIntrinsics, Detections3D, Poses
 from training.data.street.canvas import Lens
 from training.data.street.geometry import NEAR, Array
 from training.data.street.render import Rendering, Sighting
@@ -77,7 +77,7 @@ class StreetFrame:
     truncations: Tensor
     occlusions: Tensor
     visibilities: Tensor
-    ignored: Detections2D
+    ignored: Detections3D
     ids: Tensor
     instances: npt.NDArray[np.uint8]
 
@@ -112,11 +112,7 @@ def annotate(rendering: Rendering, camera: CameraIntrinsics) -> StreetFrame:
         truncations=_floats([row.truncation for row in labelled]),
         occlusions=torch.from_numpy(np.digitize(-visibilities, [-0.9, -0.5]).astype(np.int64)),
         visibilities=_floats(visibilities),
-        ignored=Detections2D(
-            boxes=_floats([row.sighting.footage.box for row in rest], 4),
-            scores=torch.ones(len(rest)),
-            labels=_labels(rest),
-        ),
+        ignored=_objects(rest),
         ids=torch.tensor(
             [row.sighting.solid.actor.identity for row in labelled], dtype=torch.int64
         ),
@@ -154,7 +150,7 @@ def _labels(rows: list[_Judged]) -> Tensor:
 
 
 def _objects(rows: list[_Judged]) -> Detections3D:
-    """The labelled objects with their 3D boxes."""
+    """Objects with their 3D boxes."""
     solids = [row.sighting.solid for row in rows]
     rays = [math.atan2(solid.location[0], solid.location[2]) for solid in solids]
     alphas = [

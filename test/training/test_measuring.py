@@ -1,0 +1,96 @@
+"""Perfect results reach the top of every benchmark, and wrong ones do not."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from centernet_ros.structures import Detections2D, Detections3D
+from training.data.sample import Sample
+from training.data.street_samples import StreetSamples
+from training.evaluation.coco import BoxMetrics, PoseMetrics
+from training.evaluation.kitti import KittiMetrics
+from training.evaluation.voc import VocMetrics
+from training.measuring import measure
+
+IMAGE = np.zeros((100, 200, 3), np.uint8)
+BOX = torch.tensor([[10.0, 10.0, 60.0, 60.0]])
+OBJECT = Detections2D(BOX, torch.ones(1), torch.zeros(1, dtype=torch.int64))
+SAMPLE = Sample("a", IMAGE, OBJECT, Detections2D.empty(), areas=torch.tensor([500.0]))
+
+
+def test_boxes_are_judged_by_coco_with_the_areas_of_the_labels():
+    metrics = measure("coco", [SAMPLE], [OBJECT], ("a",))
+
+    assert isinstance(metrics, BoxMetrics)
+    assert metrics.ap == pytest.approx(1)
+    assert metrics.ap_small == pytest.approx(1)
+    without = dataclasses.replace(SAMPLE, areas=None)
+    assert measure("coco", [without], [OBJECT], ("a",)).ap_medium == pytest.approx(1)
+
+
+def test_difficult_objects_need_not_be_found_by_voc():
+    hard = dataclasses.replace(SAMPLE, truth=Detections2D.empty(), ignored=OBJECT)
+    metrics = measure("voc", [SAMPLE, hard], [OBJECT, Detections2D.empty()], ("a",))
+
+    assert isinstance(metrics, VocMetrics)
+    assert metrics.mean_ap == pytest.approx(1)
+    assert metrics.num_objects == {"a": 1}
+
+
+def test_poses_are_judged_by_their_joints():
+    samples = list(StreetSamples(1, 8, "pose"))
+    truths = [sample.truth for sample in samples]
+    moved = [dataclasses.replace(t, keypoints=t.keypoints + 30) for t in truths]
+
+    metrics = measure("coco", samples, truths, ("person",))
+    assert isinstance(metrics, PoseMetrics)
+    assert metrics.ap == pytest.approx(1)
+    assert measure("coco", samples, moved, ("person",)).ap < 0.2
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return list(StreetSamples(1, 40, "detection3d"))
+
+
+def car(metrics, metric):
+    return metrics.entry("Car", metric, 0.5).r40[1]
+
+
+def test_boxes_in_space_are_judged_by_kitti(frames):
+    names = ("pedestrian", "car", "cyclist")
+    truths = [frame.truth for frame in frames]
+    far = [dataclasses.replace(t, locations=t.locations * 1.2) for t in truths]
+
+    metrics = measure("kitti", frames, truths, names)
+    assert isinstance(metrics, KittiMetrics)
+    assert car(metrics, "bev") == pytest.approx(car(metrics, "2d"))
+    assert car(metrics, "bev") > 90
+    assert car(measure("kitti", frames, far, names), "bev") < 30
+
+
+def test_whoever_finds_an_ignored_car_loses_nothing(frames):
+    names = ("pedestrian", "car", "cyclist")
+    truths = [frame.truth for frame in frames]
+    everything = [Detections3D.concatenate([f.truth, f.ignored]) for f in frames]
+
+    for metric in ("2d", "bev", "3d"):
+        found = car(measure("kitti", frames, everything, names), metric)
+        assert found == pytest.approx(car(measure("kitti", frames, truths, names), metric))
+
+
+def test_own_classes_are_measured_beside_kittis():
+    frame = StreetSamples(1, 1, "detection3d")[0]
+    lines = tuple(dataclasses.replace(line, kind="Bus") for line in frame.label_lines)
+    metrics = measure(
+        "kitti", [dataclasses.replace(frame, label_lines=lines)], [frame.truth], ("bus",) * 3
+    )
+
+    assert sum(metrics.num_truths["bus"]) > 0
+
+
+def test_an_unknown_benchmark_is_an_error():
+    with pytest.raises(ValueError, match="unknown benchmark 'imagenet'; known: coco, voc, kitti"):
+        measure("imagenet", [], [], ("a",))
