@@ -1,10 +1,15 @@
 """The node inside the test's process: states, parameters and what is not done when nobody looks."""
 
+import importlib.util
+import threading
+from contextlib import ExitStack
+
 import numpy as np
 import pytest
 import rclpy
 import torch
 from lifecycle_msgs.msg import State
+from rclpy.duration import Duration
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
@@ -27,12 +32,29 @@ class CountingDetector(Detector):
     def __init__(self, parameters=None):
         super().__init__(self.count, PRESET)
         self.calls = 0
+        self.batches = []
 
     def count(self, batch):
         self.calls += 1
+        self.batches.append(len(batch))
+        count, grid = len(batch), (batch.shape[2] // 4, batch.shape[3] // 4)
+        maps = {name: torch.zeros(count, 2, *grid) for name in ("size", "offset")}
+        return {"heatmap": torch.full((count, 1, *grid), -9.0), **maps}
+
+
+class InSpace(Detector):
+    """Has a task with places in space, and finds nothing."""
+
+    def __init__(self):
+        preset = ModelPreset("detection3d", "resnet18", ("car",), input_size=(64, 96))
+        super().__init__(self.answer, preset, score_threshold=0.5)
+
+    def answer(self, batch):
         grid = batch.shape[2] // 4, batch.shape[3] // 4
-        maps = {name: torch.zeros(1, 2, *grid) for name in ("size", "offset")}
-        return {"heatmap": torch.full((1, 1, *grid), -9.0), **maps}
+        return {
+            head.name: torch.full((len(batch), head.channels, *grid), -9.0)
+            for head in self.task.heads
+        }
 
 
 @pytest.fixture
@@ -86,6 +108,144 @@ def test_without_a_listener_nothing_is_inferred(peer, make_node, image_message, 
         with peer.listening(Image, "centernet_0/debug_image") as received:
             peer.exchange(camera, message, received)
         assert drawn
+
+
+def test_images_that_wait_at_the_same_time_go_through_the_network_together(
+    peer, make_node, image_message
+):
+    detector, started, release = CountingDetector(), threading.Event(), threading.Event()
+    infer = detector.infer
+
+    def infer_when_released(batch):
+        started.set()
+        assert release.wait(60)
+        return infer(batch)
+
+    node = make_node(lambda parameters: detector, cameras=["front", "left", "rear"])
+    assert node.start()
+    assert detector.batches == [3], "as many as there may be were tried at the start"
+    detector.infer = infer_when_released
+    counts = {stream.name: stream.counts for stream in node.streams}
+    with ExitStack() as stack:
+        cameras, received = {}, {}
+        for name in counts:
+            cameras[name] = stack.enter_context(peer.publishing(Image, f"{name}/image"))
+            topic = f"{node.get_name()}/{name}/detections_2d"
+            received[name] = stack.enter_context(peer.listening(Detection2DArray, topic))
+        messages = {name: image_message(np.zeros((48, 64, 3), np.uint8)) for name in counts}
+        peer.spin_until(lambda: all(stream.outputs.wanted for stream in node.streams))
+        for name in ("front", "left", "rear"):
+            peer.next_header(messages[name])
+            peer.spin_until(cameras[name].get_subscription_count)
+            cameras[name].publish(messages[name])
+            peer.spin_until(lambda name=name: counts[name].received and started.is_set())
+        release.set()
+        for name, message in messages.items():
+            (answer,) = peer.spin_until(lambda name=name: received[name])
+            assert answer.header == message.header
+    assert detector.batches[1:] == [1, 2]
+
+
+def test_a_camera_with_a_period_is_looked_at_so_often_only(peer, make_node, image_message):
+    node = make_node(cameras=["front", "rear"], periods=[0.0, 3600.0])
+    assert node.start()
+    front, rear = (stream.counts for stream in node.streams)
+    message = image_message(np.zeros((48, 64, 3), np.uint8))
+    with (
+        peer.publishing(Image, "front/image") as first,
+        peer.publishing(Image, "rear/image") as second,
+    ):
+
+        def publish():
+            first.publish(message)
+            second.publish(message)
+
+        peer.spin_until(lambda: min(front.received, rear.received) > 5, every=0.02, do=publish)
+    assert front.skipped == 0
+    assert rear.skipped == rear.received - 1
+
+
+def test_old_images_are_counted_and_not_worked_on(peer, make_node, image_message):
+    node = make_node(max_age=10.0)
+    assert node.start()
+    message = image_message(np.zeros((48, 64, 3), np.uint8))
+    topic = f"{node.get_name()}/detections_2d"
+    with (
+        peer.publishing(Image, "image") as camera,
+        peer.listening(Detection2DArray, topic) as received,
+    ):
+        counts = node.streams[0].counts
+        message.header.stamp = (node.get_clock().now() - Duration(seconds=11)).to_msg()
+        peer.spin_until(lambda: counts.stale, every=0.1, do=lambda: camera.publish(message))
+        assert not received
+        message.header.stamp = node.get_clock().now().to_msg()
+        peer.spin_until(lambda: received, every=0.1, do=lambda: camera.publish(message))
+        node.set_parameters([Parameter("max_age", value=0.0)])
+        peer.exchange(camera, message, received)
+
+
+def test_drawing_can_be_switched_off(peer, make_node, image_message):
+    node = make_node(draw=False)
+    assert node.start()
+    message = image_message(np.zeros((48, 64, 3), np.uint8))
+    with (
+        peer.publishing(Image, "image") as camera,
+        peer.listening(Image, f"{node.get_name()}/debug_image") as drawings,
+    ):
+        counts = node.streams[0].counts
+        peer.spin_until(
+            lambda: counts.processed > 2, every=0.05, do=lambda: camera.publish(message)
+        )
+        assert not drawings
+        node.set_parameters([Parameter("draw", value=True)])
+        peer.exchange(camera, message, drawings)
+
+
+def test_a_gpu_that_fails_costs_no_image(peer, make_node, image_message):
+    opened = []
+
+    def open_detector(parameters):
+        opened.append(parameters.device)
+        return CountingDetector()
+
+    node = make_node(open_detector)
+    assert node.start()
+    message = image_message(np.zeros((48, 64, 3), np.uint8))
+    # From here on the network is on a GPU that is not there.
+    node._engine.detector.device = torch.device("cuda:99")
+    with (
+        peer.publishing(Image, "image") as camera,
+        peer.listening(Detection2DArray, f"{node.get_name()}/detections_2d") as received,
+    ):
+        peer.exchange(camera, message, received)
+    assert opened == ["auto", "cpu"]
+    assert node._engine.failure
+    assert node.streams[0].counts.rejected == 0
+
+
+def test_classes_are_checked_against_the_network(make_node):
+    node = make_node(classes=["car"])
+    assert node.trigger_configure() == SUCCESS
+    for name, value, reason in (
+        ("classes", ["bus"], "unknown class 'bus'; known: car"),
+        ("class_thresholds", ["bus: 0.1"], "unknown class 'bus'; known: car"),
+        ("class_thresholds", ["car: 2"], "expected a class and a score of 0 to 1"),
+    ):
+        (result,) = node.set_parameters([Parameter(name, value=value)])
+        assert not result.successful
+        assert reason in result.reason
+    assert node.parameters.classes == ("car",)
+    node = make_node(classes=["bus"])
+    assert node.trigger_configure() == FAILURE
+
+
+def test_a_target_frame_without_tf_is_refused(make_node):
+    pytest.importorskip("vision_msgs")
+    if importlib.util.find_spec("tf2_ros"):
+        pytest.skip("tf2_ros is installed")
+    node = make_node(lambda parameters: InSpace(), target_frame="base_link")
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_activate() == FAILURE
 
 
 def test_an_error_of_one_image_does_not_stop_the_node(peer, make_node, image_message):
@@ -166,6 +326,8 @@ def test_parameters_are_taken_over_at_configure(make_node):
         ({"score_threshold": 1}, "parameter score_threshold is 1, expected a decimal number"),
         ({"max_detections": 0}, "parameter max_detections is 0, expected 1 to 1000"),
         ({"autostart": "yes"}, "parameter autostart is 'yes', expected a truth value"),
+        ({"precision": "int8"}, "parameter precision is 'int8', known: float32, float16, bfl"),
+        ({"cameras": ["a", "a"]}, "parameter cameras names one twice: a, a"),
         ({"wights": "x"}, "unknown parameter 'wights'; known: weights, device"),
     ],
 )
