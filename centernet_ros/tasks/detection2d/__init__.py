@@ -16,6 +16,7 @@ from centernet_ros.tasks.heatmap import (
     find_peaks,
     focal_loss,
     masked_l1,
+    masked_smooth_l1,
     place,
     read_boxes,
 )
@@ -27,9 +28,19 @@ MAX_OBJECTS = 128
 class Detection2D(Task[Detections2D]):
     """The authors' `ctdet`."""
 
-    def __init__(self, num_classes: int, *, compat: bool = False) -> None:
-        """Declare the heads; `compat` changes nothing, as there is nothing to correct here."""
+    def __init__(
+        self, num_classes: int, *, compat: bool = False, smooth_regression: bool = False
+    ) -> None:
+        """Declare the heads.
+
+        Args:
+            num_classes: channels of the heat map.
+            compat: changes nothing, as there is nothing to correct here.
+            smooth_regression: learn size and offset by a smooth L1 loss, which the paper found to
+                cost 2.4 AP (section 5.4).
+        """
         self.num_classes = num_classes
+        self.smooth_regression = smooth_regression
         self.heads = (
             Head(
                 "heatmap",
@@ -79,10 +90,11 @@ class Detection2D(Task[Detections2D]):
     def losses(self, maps: Maps, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Focal loss of the heat map, L1 of size and offset in cells (eq. 1-3)."""
         index, mask = targets["index"], targets["mask"]
+        regression = masked_smooth_l1 if self.smooth_regression else masked_l1
         return {
             "heatmap": focal_loss(maps["heatmap"], targets["heatmap"]),
-            "size": masked_l1(maps["size"], targets["size"], index, mask),
-            "offset": masked_l1(maps["offset"], targets["offset"], index, mask),
+            "size": regression(maps["size"], targets["size"], index, mask),
+            "offset": regression(maps["offset"], targets["offset"], index, mask),
         }
 
     def read(
