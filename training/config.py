@@ -121,22 +121,48 @@ class AugmentConfig:
     """Random changes of the training images.
 
     Attributes:
+        placement: how the image is laid onto the input: `uniform`, as the next keys say, or as the
+            authors do: `random_crop` for boxes and poses, `random_shift` for 3D boxes.
         crop: height, width of a piece of the input that is trained on, about an object;
             0, 0: the whole input.
         flip: probability of mirroring.
         scale: factors between which the image's scale is drawn.
         shift: largest shift of the image, or of the object in the crop, as a fraction of the sides.
-        keep_geometry: probability of leaving scale and shift as they are. Depth and size in metres
-            are learnt from such whole images alone.
+        keep_geometry: probability of leaving scale and shift as they are, also with `random_shift`.
+            Depth and size in metres are learnt from such whole images alone.
         colour: largest relative change of brightness, contrast and saturation.
+        light: standard deviation of the light's colour, of its natural variation; above 0, colours
+            are changed as the authors do it (with 0.1), which takes ten times as long.
     """
 
+    placement: str = "uniform"
     crop: tuple[int, int] = (0, 0)
     flip: float = 0.5
     scale: tuple[float, float] = (0.8, 1.2)
     shift: float = 0.1
     keep_geometry: float = 0.0
     colour: float = 0.2
+    light: float = 0.0
+
+    def __post_init__(self) -> None:
+        known = ("uniform", "random_crop", "random_shift")
+        named = f"augment.placement: {self.placement!r} is not one of {', '.join(known)}"
+        check(self.placement in known, named)
+        fixed = self.placement == "uniform" or not any(self.crop)
+        check(fixed, f"augment.crop: the placement {self.placement} has its own")
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """What the heads learn by; the paper's section 5.4 compares these.
+
+    Attributes:
+        size_weight: weight of the size of 2D boxes.
+        regression: error of size and offset of `detection2d`: `l1`, or `smooth_l1`.
+    """
+
+    size_weight: float = 0.1
+    regression: str = "l1"
 
 
 @dataclass(frozen=True)
@@ -198,6 +224,7 @@ class RunConfig:
     save_every: int = 500
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
 
     def __post_init__(self) -> None:
@@ -214,6 +241,12 @@ class RunConfig:
         check(
             run.precision in ("float32", "bfloat16"),
             f"optimiser.precision: {run.precision!r} is not one of float32, bfloat16",
+        )
+        losses = ("l1", "smooth_l1") if self.task in ("detection2d", "ctdet") else ("l1",)
+        check(
+            self.loss.regression in losses,
+            f"loss.regression: {self.loss.regression!r} is not one of {', '.join(losses)} that "
+            f"{self.task} has",
         )
         known = ("coco", "imagenet")
         check(

@@ -68,6 +68,7 @@ def _what_decides(config: RunConfig) -> tuple[object, ...]:
         config.initial_weights,
         config.initial_trunk,
         config.augment,
+        config.loss,
         config.optimiser,
         config.pixel_statistics,
         config.compat,

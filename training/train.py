@@ -66,7 +66,7 @@ def run(config: RunConfig, device: torch.device, *, resume: bool = False) -> int
     )  # so that mistakes show before the training
     steps_per_epoch = config.steps_per_epoch(len(samples))
     preset = config.preset(samples.class_names)
-    task = training_task(preset)
+    task = training_task(config, preset)
     model = build_model(preset.backbone, preset.task, len(preset.class_names))
     if config.initial_weights:
         load_weights(model, config.initial_weights)
@@ -115,7 +115,7 @@ def _evaluate_file(path: Path, config: RunConfig, device: torch.device) -> Metri
     """Metrics of the weights as stored, on the run's validation images."""
     model, preset = load_model(path)
     samples = open_validation_samples(config, preset.class_names)
-    task = training_task(preset)
+    task = training_task(config, preset)
     return evaluate(model.to(device), task, preset, samples, config.data.workers)
 
 

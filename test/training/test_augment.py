@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from centernet_ros.image import view_of, warp
-from centernet_ros.presets import ModelPreset
+from centernet_ros.presets import Fit, ModelPreset
 from centernet_ros.structures import CameraIntrinsics, Detections2D
 from training.augment import random_colour, random_view
-from training.config import AugmentConfig
+from training.config import AugmentConfig, ConfigError
 from training.data.sample import Sample
 
 PRESET = ModelPreset("detection2d", "resnet18", ("a",), (128, 384))
@@ -149,3 +149,55 @@ def test_no_colour_leaves_the_image_alone():
     image = np.random.default_rng(1).integers(0, 256, (32, 48, 3)).astype(np.uint8)
 
     np.testing.assert_array_equal(random_colour(image, NOTHING, np.random.default_rng(2)), image)
+
+
+def test_the_light_changes_colours_as_the_authors_do():
+    image = np.full((32, 48, 3), 128, np.uint8)
+
+    changed = random_colour(image, AugmentConfig(colour=0.0, light=0.1), np.random.default_rng(2))
+
+    assert changed.dtype == np.uint8
+    assert (np.ptp(changed, axis=(0, 1)) == 0).all()
+    assert 0 < np.abs(changed[0, 0].astype(int) - 128).max() < 40
+
+
+def test_the_authors_crops_have_their_scales_and_no_camera():
+    config = AugmentConfig(placement="random_crop", flip=0.5)
+    views = [random_view(SEEN, PRESET, config, np.random.default_rng(i)) for i in range(60)]
+
+    assert all(view.input_size == (128, 384) and view.camera is None for view in views)
+    widths = {round(float(384 / view.to_input[1, 1]) / 640, 3) for view in views}
+    assert widths == {0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3}
+    assert 15 < sum(view.mirrored for view in views) < 45
+
+
+def test_the_authors_shift_leaves_half_of_the_images_to_the_camera():
+    preset = dataclasses.replace(PRESET, fit=Fit.WIDTH)
+    config = AugmentConfig(placement="random_shift", flip=0.0, keep_geometry=0.5)
+    views = [random_view(SEEN, preset, config, np.random.default_rng(i)) for i in range(100)]
+    scales = np.array([float(view.to_input[0, 0]) / 0.6 for view in views if not view.camera])
+
+    assert 35 <= len(scales) <= 65
+    assert scales.min() >= 1 / 1.4 - 1e-6
+    assert scales.max() <= 1 / 0.6 + 1e-6
+
+
+def test_images_of_the_networks_own_resolution_are_learnt_in_the_letterbox():
+    preset = dataclasses.replace(PRESET, fit=Fit.KEEP)
+
+    view = random_view(BLACK, preset, NOTHING, np.random.default_rng(0))
+
+    assert view.input_size == (128, 384)
+    torch.testing.assert_close(view.to_input, view_of(SIZE, PRESET).to_input)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"placement": "tilted"}, "augment.placement: 'tilted' is not one of uniform, random_crop"),
+        ({"placement": "random_crop", "crop": (64, 64)}, "augment.crop: the placement random_crop"),
+    ],
+)
+def test_wrong_options_are_named(options, message):
+    with pytest.raises(ConfigError, match=message):
+        AugmentConfig(**options)

@@ -66,6 +66,8 @@ def test_values_and_overrides_arrive_with_their_types(tmp_path):
         ("data: {kind: voc, train: {folders: a}}", "data.train.folders: expected a list of any"),
         ("data: {ignored_as_objects: true}", "data.ignored_as_objects: street"),
         ("data: {limit: -1}", "data.limit: -1 is negative"),
+        ("loss: {regression: l2}", "loss.regression: 'l2' is not one of l1, smooth_l1"),
+        ("{task: pose, loss: {regression: smooth_l1}}", "is not one of l1 that pose has"),
         ("pixel_statistics: voc", "pixel_statistics: 'voc' is not one of coco, imagenet"),
         ("- a list", "expected keys and values, found list"),
         ("a: [unclosed", "run.yaml"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class TrainingSet(Dataset[Batch]):
         self.samples = samples
         self.config = config
         self.preset = config.preset(samples.class_names)
-        self.task = training_task(self.preset)
+        self.task = training_task(config, self.preset)
         self._cache: dict[int, Sample] = {}
 
     def _read(self, index: int) -> Sample:
@@ -75,9 +76,18 @@ class ShuffledSteps(Sampler[list[tuple[int, int]]]):
             yield [(epoch, int(i)) for i in indices[batch * size : (batch + 1) * size]]
 
 
-def training_task(preset: ModelPreset) -> Task[Any]:
-    """The task that a preset's network is trained with."""
-    return build_task(preset.task, len(preset.class_names), compat=preset.compat)
+def training_task(config: RunConfig, preset: ModelPreset) -> Task[Any]:
+    """The task with the losses that a run chooses."""
+    smooth = config.loss.regression == "smooth_l1"
+    options = {"smooth_regression": True} if smooth else {}
+    task = build_task(preset.task, len(preset.class_names), compat=preset.compat, **options)
+    task.heads = tuple(
+        dataclasses.replace(head, loss_weight=config.loss.size_weight)
+        if head.name == "size"
+        else head
+        for head in task.heads
+    )
+    return task
 
 
 def training_batches(samples: SampleSet, config: RunConfig, first_step: int) -> Iterator[Batch]:

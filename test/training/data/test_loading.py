@@ -1,12 +1,19 @@
 """Batches follow from the seed and the step alone."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from centernet_ros.presets import ModelPreset
-from training.config import DataConfig, OptimiserConfig, RunConfig, StreetSource
-from training.data.loading import ShuffledSteps, evaluation_batches, training_batches
+from training.config import DataConfig, LossConfig, OptimiserConfig, RunConfig, StreetSource
+from training.data.loading import (
+    ShuffledSteps,
+    evaluation_batches,
+    training_batches,
+    training_task,
+)
 from training.data.street_samples import StreetSamples
 
 CONFIG = RunConfig(
@@ -64,6 +71,21 @@ def test_targets_are_those_of_the_augmented_image():
     assert batch["heatmap"].shape == (2, 3, 16, 48)
     peaks = batch["heatmap"].amax(1).flatten(1).gather(1, batch["index"])
     assert (peaks[batch["mask"]] == 1).all()
+
+
+def test_a_run_chooses_its_losses():
+    preset = CONFIG.preset("abc")
+    plain = training_task(CONFIG, preset)
+    heavy = training_task(dataclasses.replace(CONFIG, loss=LossConfig(0.2, "smooth_l1")), preset)
+    (batch, *_) = training_batches(SAMPLES, CONFIG, 0)
+    maps = {head.name: torch.zeros(2, head.channels, 16, 48) for head in plain.heads}
+    batch["size"].fill_(4)
+
+    assert [head.loss_weight for head in heavy.heads] == [1, 0.2, 1]
+    assert [head.loss_weight for head in plain.heads] == [1, 0.1, 1]
+    assert plain.losses(maps, batch)["size"] == pytest.approx(4, rel=1e-4)
+    # Half a cell less, and a sum over width and height.
+    assert heavy.losses(maps, batch)["size"] == pytest.approx(7, rel=1e-4)
 
 
 def test_evaluation_images_come_in_order_with_the_detectors_view():
