@@ -133,9 +133,8 @@ def measure(
 
     # Second pass, at each threshold: it takes the result that overlaps most, and one to be ignored,
     # the first in the file, only if nothing else is left.
-    ignored = roles.ignored_results[pairs.results]
-    overlaps = np.where(ignored, 0, -pairs.overlaps)
-    pairs = pairs[np.lexsort((pairs.results, overlaps, ignored, pairs.truths))]
+    overlaps = np.where(roles.ignored_results[pairs.results], 0, pairs.overlaps)
+    pairs = pairs[np.lexsort((pairs.results, -overlaps, pairs.truths))]
     taken, used = _match(pairs, truths.frames, results.scores, thresholds)
     counted = _counted(pairs, roles)
     alphas = truths.alphas[pairs.truths] - results.alphas[pairs.results]
