@@ -247,7 +247,11 @@ def test_a_resized_image_where_it_is_allowed(
 
 
 def test_a_calibration_that_comes_once_and_late(peer, start_node, scene):
-    """A driver that latches its camera_info, under another stamp than any image."""
+    """A driver that latches its camera_info, under another stamp than any image.
+
+    Its raw images go through rectification, which a lens without distortion leaves as they are.
+    """
+    arguments = ["-r", "__ns:=/late", "-p", "undistort:=true"]
 
     def publish():
         peer.next_header(scene)
@@ -255,7 +259,7 @@ def test_a_calibration_that_comes_once_and_late(peer, start_node, scene):
         camera.publish(scene)
 
     with (
-        start_node("-r", "__ns:=/late", variables={"STAND_IN_TASK": "detection3d"}) as child,
+        start_node(*arguments, variables={"STAND_IN_TASK": "detection3d"}) as child,
         peer.publishing(Image, "/late/image", reliable=False) as camera,
         peer.listening(Detection3DArray, "/late/centernet/detections_3d") as received,
     ):
