@@ -13,7 +13,10 @@ from demo.session import DemoError, Session
 SLEEP = "import time; time.sleep(100)"
 """Ends with an error when interrupted."""
 
-PATIENT = "from signal import *; pthread_sigmask(SIG_BLOCK, [SIGINT]); sigwait([SIGINT])"
+PATIENT = (
+    "from signal import *; pthread_sigmask(SIG_BLOCK, [SIGINT]); print('on', flush=True); "
+    "sigwait([SIGINT])"
+)
 """Ends well when interrupted."""
 
 
@@ -76,7 +79,8 @@ def test_play_ends_when_the_camera_has_and_nothing_more_comes(session, monkeypat
 
 def test_an_end_with_an_error_is_told(session):
     start(session, recorder=f"print('on', flush=True); {SLEEP}")
-    wait_for_output(session, "recorder", "on")
+    for name in ("camera", "node", "recorder"):
+        wait_for_output(session, name, "on")
     with pytest.raises(DemoError, match="the recorder did not end well when interrupted"):
         session.stop()
 
