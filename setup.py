@@ -57,7 +57,7 @@ setup(
         "tqdm",
     ],
     extras_require={"training": ["pycocotools"]},
-    entry_points={"console_scripts": ["centernet_node = centernet_ros.ros.node:main"]},
+    entry_points={"console_scripts": ["centernet_node = centernet_ros.ros.main:main"]},
     cmdclass={"build_py": BuildWithMessages},
     data_files=[
         (f"{INDEX}/packages", ["standalone/ament_index/centernet_ros"]),
