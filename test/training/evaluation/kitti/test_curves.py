@@ -57,6 +57,9 @@ def test_nothing_counted_is_no_number_and_spoils_no_other_sample():
     assert samples[1] == 0.5
     assert math.isnan(average_r11(samples))
     assert average_r40(samples) == pytest.approx(100 * 0.5 / 40)
+    samples = curve([1, 0, 0], [1, 0, 2]).precisions()
+    assert samples[[0, 2]].tolist() == [0.5, 0]
+    assert math.isnan(samples[1])
 
 
 def test_averages_take_eleven_and_forty_samples():
