@@ -1,10 +1,14 @@
 """Boxes in another frame by TF; tf2_ros comes with ROS distributions only."""
 
 import importlib.util
+import re
 
 import pytest
 from geometry_msgs.msg import TransformStamped
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray, Detection3DArray
 
 from centernet_ros.ros.transforms import TransformError, Transforms
 
@@ -50,3 +54,58 @@ def test_unknown_frames_and_missing_stamps_are_told(transforms):
         transforms.to_target(header(100))
     with pytest.raises(TransformError, match="the image has no stamp"):
         transforms.to_target(header(0))
+
+
+@needs_tf
+def test_boxes_come_in_the_target_frame_or_not_at_all(peer, start_node, picture, image_message):
+    """A camera 1.5 m before and 1.2 m above the vehicle's origin that looks ahead."""
+    from tf2_msgs.msg import TFMessage
+
+    size, focal = (375, 1242), 700.0
+    scene = image_message(picture(size, ((721, 100, 821, 200), (0, 255, 0))))
+    info = CameraInfo(height=size[0], width=size[1])
+    info.k = [focal, 0.0, 621.0, 0.0, focal, 150.0, 0.0, 0.0, 1.0]
+    mount = TransformStamped(child_frame_id="camera_optical")
+    mount.header.frame_id = "base_link"
+    shift, turn = mount.transform.translation, mount.transform.rotation
+    shift.x, shift.z = 1.5, 1.2
+    turn.x, turn.y, turn.z, turn.w = -0.5, 0.5, -0.5, 0.5
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    statics = peer.node.create_publisher(TFMessage, "/tf_static", latched)
+    variables = {"STAND_IN_TASK": "detection3d"}
+    with (
+        start_node("-p", "target_frame:=base_link", variables=variables) as node,
+        peer.publishing(Image, "image") as camera,
+        peer.publishing(CameraInfo, "camera_info") as infos,
+        peer.listening(Detection3DArray, "centernet/detections_3d") as solid,
+        peer.listening(Detection2DArray, "centernet/detections_2d") as flat,
+    ):
+
+        def publish():
+            header = peer.next_header(scene)
+            header.frame_id = "camera_optical"
+            info.header = header
+            camera.publish(scene)
+            infos.publish(info)
+
+        node.wait_for_output("detection3d with resnet18", 60)
+        said = r"no 3D boxes for /image: TF has no transform from 'camera_optical' to target_frame"
+        peer.spin_until(lambda: re.search(said, node.output), every=0.2, do=publish)
+        assert peer.spin_until(lambda: [array for array in flat if array.detections])
+        assert solid
+        assert not any(array.detections for array in solid)
+        assert {array.header.frame_id for array in solid} == {"camera_optical"}
+        statics.publish(TFMessage(transforms=[mount]))
+        (array, *_) = peer.spin_until(
+            lambda: [array for array in solid if array.detections], every=0.2, do=publish
+        )
+        assert array.header.frame_id == "base_link"
+        (detection,) = array.detections
+        assert detection.header == array.header
+        # 15 m before the camera, 150 pixels to the right of its axis: see the stand-in.
+        place = detection.bbox.center.position
+        expected = (15.0 + 1.5, -150 * 15 / focal, 1.2)
+        assert (place.x, place.y, place.z) == pytest.approx(expected, abs=1e-3)
+        assert flat[-1].header.frame_id == "camera_optical"
+        assert node.stop() == 0
+    peer.node.destroy_publisher(statics)
