@@ -8,25 +8,15 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
 
 from training.data.lists import read_names
 from training.evaluation import coco, voc_files
 from training.evaluation.kitti import CLASSES, evaluate_kitti, read_frames
 from training.evaluation.summary import read_run, summarise
+from training.measuring import Metrics
 
 PROGRAM = "python -m training.evaluate files"
 OVERLAPS = {"both": slice(None), "strict": slice(0, 1), "loose": slice(1, 2)}
-
-
-class Metrics(Protocol):
-    """What every evaluation gives."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values that JSON can hold."""
-
-    def table(self) -> str:
-        """The metrics for people."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
