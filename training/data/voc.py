@@ -30,12 +30,12 @@ def open_voc(
     Raises:
         DataError: A file is missing or not of this form, or an object has an unknown class.
     """
-    files = [path for folder in folders for path in _annotations(folder, list_file)]
+    files = [path for folder in folders for path in annotation_files(folder, list_file)]
     images: list[LabelledImage] = []
     rows: list[tuple[str, LabelledObject]] = []
     for index, path in enumerate(files):
         root, text = _parse(path)
-        images.append(_image(root, path))
+        images.append(_checked_image(root, path))
         rows += _objects(root, text, path, index)
     names = tuple(class_names) or tuple(sorted({name for name, _ in rows}))
     if not names:
@@ -43,7 +43,12 @@ def open_voc(
     return collect("detection2d", names, images, _labelled(rows, names), benchmark="voc")
 
 
-def _annotations(folder: Path, list_file: str) -> list[Path]:
+def annotation_files(folder: Path, list_file: str = "") -> list[Path]:
+    """The annotations of a folder, or those that a list below it names.
+
+    Raises:
+        DataError: The list cannot be read.
+    """
     labels = folder / "Annotations"
     if not list_file:
         return sorted(labels.glob("*.xml"))
@@ -60,15 +65,23 @@ def _parse(path: Path) -> tuple[ET.Element, str]:
         raise DataError(f"{path}: not an XML file: {error}") from None
 
 
-def _image(root: ET.Element, path: Path) -> LabelledImage:
-    """The image of an annotation; the file's own name counts, as tools write others into it."""
+def _checked_image(root: ET.Element, path: Path) -> LabelledImage:
+    try:
+        return image_of(root, path)
+    except ValueError as error:
+        raise DataError(f"{path}: size: {error}") from None
+
+
+def image_of(root: ET.Element, path: Path) -> LabelledImage:
+    """The image of an annotation; the file's own name counts, as tools write others into it.
+
+    Raises:
+        ValueError: The annotation's width or height is no number.
+    """
     folder = path.parent.parent / "JPEGImages"
     found = [folder / f"{path.stem}{suffix}" for suffix in (".jpg", ".jpeg", ".png", ".JPG")]
     image = next((file for file in found if file.is_file()), found[0])
-    try:
-        size = (int(root.findtext("size/height", "0")), int(root.findtext("size/width", "0")))
-    except ValueError as error:
-        raise DataError(f"{path}: size: {error}") from None
+    size = (int(root.findtext("size/height", "0")), int(root.findtext("size/width", "0")))
     return LabelledImage(path.stem, image, size if all(size) else None)
 
 

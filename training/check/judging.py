@@ -1,0 +1,191 @@
+"""Records -> findings: images, boxes, classes and the habits of whole files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from centernet_ros.kitti import read_projection
+from centernet_ros.structures import CameraIntrinsics
+from training.check.geometry import projected_boxes
+from training.check.records import Finding, RawImage, RawObject, Scan
+from training.data.images import orientation, read_image
+from training.data.kitti import KINDS
+from training.data.labelled import box_problem
+from training.data.sample import DataError
+
+TOLERANCE = 2.0
+"""Pixels that a box may stand out of its image: rounding, and counting from 1."""
+
+MOST = 0.5
+"""Share of a file's boxes that must look alike to be called a habit of the file."""
+
+MIN_BOXES = 3
+"""Boxes from which on a file has habits."""
+
+MIN_OVERLAP = 0.3
+"""Median IoU of labelled boxes and projected 3D boxes below which a calibration is wrong."""
+
+
+def judge(scan: Scan) -> list[Finding]:
+    """Everything that is wrong with a data set, or looks so; images are read."""
+    findings = list(scan.findings)
+    sizes = []
+    for image in scan.images:
+        size, found = _image(image)
+        sizes.append(size)
+        findings += found
+        findings += [f for item in image.objects for f in _object(item, size)]
+        findings += _repeated_objects(image)
+    findings += _habits(scan, sizes)
+    findings += _classes(scan)
+    findings += _calibrations(scan, sizes)
+    empty = [image for image in scan.images if not image.objects]
+    if empty:
+        message = f"{len(empty)} of {len(scan.images)} images show no object, this is the first"
+        findings.append(Finding("empty image", empty[0].where, message, is_error=False))
+    if not scan.images and not scan.findings:
+        findings.append(Finding("no image", scan.form, "there is not one image"))
+    return findings
+
+
+def _image(image: RawImage) -> tuple[tuple[int, int] | None, list[Finding]]:
+    """Height, width of an image in the pixels of its label, and what is wrong with its file."""
+    if not image.path.is_file():
+        return image.size, [Finding("missing file", image.where, f"no image {image.path}")]
+    try:
+        pixels = read_image(image.path, image.size)
+    except DataError as error:
+        kind = "wrong image size" if "its label says" in str(error) else "unreadable image"
+        return image.size, [Finding(kind, image.where, str(error))]
+    size = (pixels.shape[0], pixels.shape[1])
+    mark = orientation(image.path)
+    if mark == 1:
+        return size, []
+    message = (
+        f"{image.path} has EXIF orientation {mark}: programs that follow it see other pixels than "
+        f"these {size[1]}x{size[0]}; write the image upright and without the mark"
+    )
+    return size, [Finding("EXIF rotation", image.where, message, is_error=False)]
+
+
+def _object(item: RawObject, size: tuple[int, int] | None) -> Iterator[Finding]:
+    x1, y1, x2, y2 = item.box
+    problem = box_problem(item.box, size)
+    if problem:
+        kind = "box outside" if "outside" in problem else "inverted box"
+        yield Finding(kind, item.where, problem)
+    elif x1 == x2 or y1 == y2:
+        numbers = ", ".join(f"{value:g}" for value in item.written)
+        yield Finding("box without area", item.where, f"({numbers}) is left out of the training")
+    elif size is not None:
+        beyond = max(-x1, -y1, x2 - size[1], y2 - size[0])
+        if beyond > TOLERANCE:
+            message = f"the box stands out of the image by {beyond:g} pixels"
+            yield Finding("box beyond the image", item.where, message, is_error=False)
+    if item.solid is not None and item.name in KINDS[:3] and min(item.solid.dimensions) <= 0:
+        message = f"height, width, length {item.solid.dimensions} are not positive"
+        yield Finding("wrong size in space", item.where, message)
+    joints = np.array(item.joints).reshape(-1, 3) if len(item.joints) % 3 == 0 else np.zeros((0, 3))
+    if len(item.joints) % 3:
+        message = f"{len(item.joints)} numbers, expected x, y, visibility of each joint"
+        yield Finding("wrong joints", item.where, message)
+    seen = joints[joints[:, 2] > 0]
+    if size is not None and len(seen):
+        outside = (
+            (seen[:, :2] < -TOLERANCE) | (seen[:, :2] > np.array(size[::-1]) + TOLERANCE)
+        ).any(1)
+        if outside.any():
+            message = f"{int(outside.sum())} labelled joints lie outside the image"
+            yield Finding("joint outside", item.where, message)
+
+
+def _repeated_objects(image: RawImage) -> Iterator[Finding]:
+    counts = Counter((item.name, item.written) for item in image.objects)
+    for item in image.objects:
+        count = counts.pop((item.name, item.written), 1)
+        if count > 1:
+            message = f"{item.name} with the same box stands {count} times in this image"
+            yield Finding("duplicate object", item.where, message, is_error=False)
+
+
+def _habits(scan: Scan, sizes: Sequence[tuple[int, int] | None]) -> Iterator[Finding]:
+    """Another way of writing boxes than the form's, which shows in most of them at once."""
+    rows = [
+        (item.written, item.box, size)
+        for image, size in zip(scan.images, sizes, strict=True)
+        for item in image.objects
+        if size is not None
+    ]
+    if len(rows) < MIN_BOXES:
+        return
+    written, boxes = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+    limits = np.array([[size[1], size[0]] for _, _, size in rows], np.float64)
+    where = scan.images[0].where
+    if (np.abs(written) <= 1).all():
+        message = "all coordinates lie between 0 and 1: they are fractions, expected pixels"
+        yield Finding("normalised coordinates", where, message)
+        return
+    yield from _order(scan.form, written, limits, where)
+    first = written[:, :2]
+    at_one, at_zero = (first == 1).any(axis=1).sum(), (first <= 0).any(axis=1).sum()
+    if scan.form == "voc" and at_zero >= MIN_BOXES:
+        message = f"{at_zero} boxes begin at 0, though this form counts from 1"
+        yield Finding("0-based coordinates", where, message, is_error=False)
+    last = (boxes[:, 2:] > limits).any(axis=1).sum()
+    if scan.form != "voc" and at_one >= MIN_BOXES and not at_zero and last:
+        message = (
+            f"{at_one} boxes begin at 1, none before, and {last} end behind the image: pixels seem "
+            "to be counted from 1, expected from 0"
+        )
+        yield Finding("1-based coordinates", where, message)
+
+
+def _order(form: str, written: np.ndarray, limits: np.ndarray, where: str) -> Iterator[Finding]:
+    """Corners where a size is expected, or the reverse."""
+    as_size = ((written[:, :2] + written[:, 2:]) <= limits + TOLERANCE).all(axis=1)
+    as_corners = (written[:, 2:] > written[:, :2]).all(axis=1)
+    as_corners &= (written[:, 2:] <= limits + TOLERANCE).all(axis=1)
+    if form == "coco" and as_corners.all() and (~as_size).mean() >= MOST:
+        message = "the numbers look like x1, y1, x2, y2, expected x, y, width, height"
+        yield Finding("wrong box format", where, message)
+    if form != "coco" and as_size.all() and (~as_corners).mean() >= MOST / 2:
+        message = "the numbers look like x, y, width, height, expected x1, y1, x2, y2"
+        yield Finding("wrong box format", where, message)
+
+
+def _classes(scan: Scan) -> Iterator[Finding]:
+    first = {item.name: item.where for image in scan.images for item in image.objects[::-1]}
+    known = scan.class_names or tuple(first)
+    others = KINDS if scan.form == "kitti" else ()
+    for name, where in first.items():
+        if not name:
+            yield Finding("unknown class", where, "the object has no name")
+        elif name not in known and name not in others:
+            yield Finding("unknown class", where, f"{name!r}; known: {', '.join(known)}")
+    for name in known:
+        if name not in first:
+            message = f"{name} has no object"
+            yield Finding("unused class", scan.form, message, is_error=False)
+
+
+def _calibrations(scan: Scan, sizes: Sequence[tuple[int, int] | None]) -> Iterator[Finding]:
+    """Cameras that cannot be read, or do not show 3D boxes where the 2D boxes are."""
+    for image, size in zip(scan.images, sizes, strict=True):
+        if image.calibration is None or size is None:
+            continue
+        try:
+            camera = CameraIntrinsics(read_projection(image.calibration.read_text()), size)
+        except (OSError, ValueError) as error:
+            yield Finding("wrong calibration", str(image.calibration), str(error))
+            continue
+        solids = [i.solid for i in image.objects if i.solid and min(i.solid.dimensions) > 0]
+        overlaps = projected_boxes(solids, camera)
+        if overlaps and float(np.median(overlaps)) < MIN_OVERLAP:
+            message = (
+                f"the 3D boxes of {image.where} appear elsewhere than its 2D boxes (median IoU "
+                f"{np.median(overlaps):.2f}): another camera's, or of another image size"
+            )
+            yield Finding("wrong calibration", str(image.calibration), message)

@@ -1,0 +1,179 @@
+"""Data sets of every form -> records; what cannot be read becomes a finding and ends nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from centernet_ros.class_names import KITTI_CLASSES
+from centernet_ros.kitti import DONT_CARE, KittiObject, read_objects
+from training.check.records import Finding, Numbers, RawImage, RawObject, Scan
+from training.data.kitti import image_path
+from training.data.lists import read_names
+from training.data.sample import DataError
+from training.data.voc import annotation_files, image_of
+
+
+def scan_coco(annotations: Path, folder: Path, class_names: Sequence[str] = ()) -> Scan:
+    """A file in COCO's form and the folder of its images."""
+    try:
+        content = json.loads(annotations.read_bytes())
+        images, categories, rows = (content[k] for k in ("images", "categories", "annotations"))
+        names = {category["id"]: str(category["name"]) for category in categories}
+        by_id = {image["id"]: image for image in images}
+        for image in images:
+            str(image["file_name"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _unreadable("coco", annotations, f"not a file in COCO's form: {error!r}")
+    findings = [
+        *_repeated("duplicate id", annotations, "image id", (i["id"] for i in images)),
+        *_repeated("duplicate id", annotations, "category id", (c["id"] for c in categories)),
+        *_repeated("duplicate id", annotations, "file_name", (i["file_name"] for i in images)),
+        *_repeated("duplicate id", annotations, "annotation id", (r.get("id") for r in rows)),
+    ]
+    objects: dict[Any, list[RawObject]] = {number: [] for number in by_id}
+    for number, row in enumerate(rows, start=1):
+        where = f"{annotations}: annotation {row.get('id', f'number {number}')}"
+        item = _coco_object(row, names, where)
+        if isinstance(item, Finding):
+            findings.append(item)
+        elif row.get("image_id") not in by_id:
+            message = f"image_id {row.get('image_id')} is not in the file"
+            findings.append(Finding("unknown image", where, message))
+        else:
+            objects[row["image_id"]].append(item)
+    records = tuple(
+        RawImage(
+            where=f"{annotations}: image {number}",
+            path=folder / str(image["file_name"]),
+            size=(image["height"], image["width"]) if "height" in image else None,
+            objects=tuple(objects[number]),
+        )
+        for number, image in by_id.items()
+    )
+    return Scan("coco", tuple(class_names) or tuple(names.values()), records, tuple(findings))
+
+
+def _coco_object(
+    row: Mapping[str, Any], names: Mapping[Any, str], where: str
+) -> RawObject | Finding:
+    if row.get("category_id") not in names:
+        message = f"category_id {row.get('category_id')} is not in the file"
+        return Finding("unknown class", where, message)
+    try:
+        x, y, width, height = (float(value) for value in row["bbox"])
+    except (KeyError, TypeError, ValueError):
+        message = f"bbox is {row.get('bbox')!r}, expected x, y, width, height"
+        return Finding("unreadable label", where, message)
+    return _finite(
+        RawObject(
+            where=where,
+            name=names[row["category_id"]],
+            written=(x, y, width, height),
+            box=(x, y, x + width, y + height),
+            joints=tuple(float(value) for value in row.get("keypoints", ())),
+        )
+    )
+
+
+def scan_voc(folder: Path, list_file: str = "", class_names: Sequence[str] = ()) -> Scan:
+    """A folder in Pascal VOC's form."""
+    try:
+        files = annotation_files(folder, list_file)
+    except DataError as error:
+        return _unreadable("voc", folder, str(error))
+    images, findings = [], []
+    for path in files:
+        try:
+            text = path.read_text()
+            root = ET.fromstring(text)
+            image = image_of(root, path)
+        except (OSError, UnicodeDecodeError, ET.ParseError, ValueError) as error:
+            findings.append(Finding("unreadable label", str(path), f"not an annotation: {error}"))
+            continue
+        lines = [text.count("\n", 0, m.start()) + 1 for m in re.finditer(r"<object\b", text)]
+        objects = []
+        for line, entry in zip(lines, root.findall("object"), strict=False):
+            item = _voc_object(entry, f"{path}, line {line}")
+            if isinstance(item, Finding):
+                findings.append(item)
+            else:
+                objects.append(item)
+        images.append(RawImage(str(path), image.path, image.size, tuple(objects)))
+    return Scan("voc", tuple(class_names), tuple(images), tuple(findings))
+
+
+def _voc_object(entry: ET.Element, where: str) -> RawObject | Finding:
+    texts = [entry.findtext(f"bndbox/{tag}") for tag in ("xmin", "ymin", "xmax", "ymax")]
+    try:
+        x1, y1, x2, y2 = (float(text or "") for text in texts)
+    except ValueError:
+        message = f"the edges of the box are {texts}, expected numbers"
+        return Finding("unreadable label", where, message)
+    name = (entry.findtext("name") or "").strip()
+    return _finite(RawObject(where, name, (x1, y1, x2, y2), (x1 - 1, y1 - 1, x2, y2)))
+
+
+def scan_kitti(folder: Path, list_file: Path | None, class_names: Sequence[str] = ()) -> Scan:
+    """KITTI's folder with image_2, label_2 and calib."""
+    try:
+        names = (
+            read_names(list_file)
+            if list_file
+            else sorted(path.stem for path in (folder / "label_2").glob("*.txt"))
+        )
+    except DataError as error:
+        return _unreadable("kitti", folder, str(error))
+    images, findings = [], []
+    for name in names:
+        path = folder / "label_2" / f"{name}.txt"
+        try:
+            text = path.read_text()
+            items = read_objects(text)
+        except (OSError, ValueError) as error:
+            findings.append(Finding("unreadable label", str(path), str(error)))
+            continue
+        lines = [number for number, line in enumerate(text.splitlines(), 1) if line.split()]
+        found = [
+            _kitti_object(item, f"{path}, line {n}") for n, item in zip(lines, items, strict=True)
+        ]
+        findings += [item for item in found if isinstance(item, Finding)]
+        objects = [i for i in found if isinstance(i, RawObject) and i.name != DONT_CARE]
+        calibration = folder / "calib" / f"{name}.txt"
+        image = RawImage(str(path), image_path(folder, name), None, tuple(objects), calibration)
+        images.append(image)
+    known = tuple(name.lower() for name in class_names) or KITTI_CLASSES
+    return Scan("kitti", known, tuple(images), tuple(findings))
+
+
+def _kitti_object(item: KittiObject, where: str) -> RawObject | Finding:
+    x1, y1, x2, y2 = item.box
+    box: Numbers = (x1, y1, x2, y2)
+    return _finite(RawObject(where, item.kind.lower(), box, box, solid=item))
+
+
+def _finite(item: RawObject) -> RawObject | Finding:
+    """The object, or what is wrong where its box holds something else than numbers."""
+    if np.isfinite(item.written).all():
+        return item
+    return Finding("no number", item.where, f"the box {item.written} is not finite")
+
+
+def _unreadable(form: str, path: Path, message: str) -> Scan:
+    return Scan(form, (), (), (Finding("unreadable label", str(path), message),))
+
+
+def _repeated(kind: str, path: Path, what: str, values: Iterable[Hashable]) -> list[Finding]:
+    counts = Counter(values)
+    return [
+        Finding(kind, str(path), f"{what} {value} is used {count} times")
+        for value, count in counts.items()
+        if count > 1 and value is not None
+    ]
