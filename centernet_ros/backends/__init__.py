@@ -2,38 +2,100 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from centernet_ros.backends.agreement import BackendError
+from centernet_ros.backends.standby import Executor, Standby
 from centernet_ros.backends.torch_backend import TorchBackend
 from centernet_ros.models.centernet import CenterNet
+
+__all__ = [
+    "BACKENDS",
+    "PRECISIONS",
+    "Backend",
+    "BackendError",
+    "Executor",
+    "Standby",
+    "TorchBackend",
+    "choose_backend",
+    "choose_device",
+    "open_backend",
+]
 
 Backend = Callable[[Tensor], dict[str, Tensor]]
 """(B, 3, H, W) float32 to the raw maps of the last stack, each (B, channels, H/4, W/4)."""
 
-BACKENDS = {"torch": TorchBackend}
+BACKENDS = {
+    "torch": ("torch",),
+    "openvino": ("openvino",),
+    "onnxruntime": ("onnxruntime", "onnx", "onnxscript"),
+}
+"""Executors, with the packages that each needs."""
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
 def open_backend(
-    name: str, model: CenterNet, device: torch.device, precision: str = "float32"
-) -> Backend:
+    name: str, model: CenterNet, device: torch.device, precision: str = "auto"
+) -> Executor:
     """Make a network ready to run.
 
     Args:
-        name: key of `BACKENDS`, or `auto`.
+        name: key of `BACKENDS`, or `auto`: the fastest that is installed. A conversion that takes
+            its time happens in the background then, and PyTorch serves meanwhile.
         model: the network.
         device: where it runs.
-        precision: numbers that it computes with: `float32`, `float16` or `bfloat16`.
+        precision: numbers that it computes with: `float32`, `float16`, `bfloat16`; `auto` is
+            `float32`.
 
     Raises:
-        ValueError: There is no such backend; the message lists the known ones.
+        ValueError: There is no such backend or precision, or it cannot be used on this machine;
+            the message says what can.
     """
-    name = "torch" if name == "auto" else name
-    if name not in BACKENDS:
+    if name not in ("auto", *BACKENDS):
         raise ValueError(f"unknown backend {name!r}; known: auto, {', '.join(BACKENDS)}")
-    return BACKENDS[name](model, device, precision)
+    if precision not in PRECISIONS:
+        raise ValueError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
+    precision = "float32" if precision == "auto" else precision
+    if device.type == "cpu" and precision == "float16":
+        raise BackendError("precision float16 is for GPUs: use float32 or bfloat16 on a CPU")
+    if name != "auto":
+        return _open(name, model, device, precision)
+    name = choose_backend(device)
+    present = TorchBackend(model, device, precision)
+    if name == "torch":
+        return present
+    return Standby(present, name, lambda: _open(name, model, device, precision))
+
+
+def choose_backend(device: torch.device) -> str:
+    """The fastest backend that is installed, as measured in docs/benchmarks."""
+    if device.type == "cpu" and not _missing("openvino"):
+        return "openvino"
+    return "torch"
+
+
+def _missing(name: str) -> list[str]:
+    """Packages of a backend that are not installed."""
+    return [package for package in BACKENDS[name] if importlib.util.find_spec(package) is None]
+
+
+def _open(name: str, model: CenterNet, device: torch.device, precision: str) -> Executor:
+    if missing := _missing(name):
+        raise BackendError(f"backend {name} is not installed: pip install {' '.join(missing)}")
+    if name == "openvino":
+        from centernet_ros.backends.openvino_backend import OpenVinoBackend
+
+        return OpenVinoBackend(model, device, precision)
+    if name == "onnxruntime":
+        from centernet_ros.backends.onnxruntime_backend import OnnxRuntimeBackend
+
+        return OnnxRuntimeBackend(model, device, precision)
+    return TorchBackend(model, device, precision)
 
 
 def choose_device(name: str) -> torch.device:

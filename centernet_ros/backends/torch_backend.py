@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from centernet_ros.backends.folding import fold_batch_norm
 from centernet_ros.models.centernet import CenterNet
 
 
 class TorchBackend:
-    """The network in the memory order that convolutions like best; its maps are float32."""
+    """The network in the memory order that convolutions like best; its maps are float32.
+
+    On a CPU the batch normalisation is folded into the convolutions. Half precision is that of
+    autocast: sums stay float32.
+    """
 
     name = "torch"
 
     def __init__(self, model: CenterNet, device: torch.device, precision: str = "float32") -> None:
-        self.model = model.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.precision = precision
+        network = fold_batch_norm(model) if device.type == "cpu" else model.eval().to(device)
+        self.model = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device_type = device.type
         self._dtype: torch.dtype = getattr(torch, precision)
 
@@ -27,3 +36,10 @@ class TorchBackend:
         ):
             maps: dict[str, Tensor] = self.model(batch)[-1]
         return {name: values.float() for name, values in maps.items()}
+
+    def is_ready(self, shape: Sequence[int]) -> bool:
+        """Whether inputs of a shape run at once: always."""
+        return True
+
+    def prepare(self, shape: Sequence[int]) -> None:
+        """Get ready for inputs of a shape: nothing is to do."""

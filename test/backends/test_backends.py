@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from centernet_ros.backends import BACKENDS, choose_device, open_backend
+from centernet_ros.backends import (
+    BACKENDS,
+    BackendError,
+    choose_backend,
+    choose_device,
+    open_backend,
+)
 from centernet_ros.models import build_model
 
 CPU = torch.device("cpu")
@@ -53,15 +59,51 @@ def test_present_gpu_is_chosen(monkeypatch):
 
 
 def test_unknown_backend_lists_the_known():
-    with pytest.raises(ValueError, match=r"unknown backend 'tensorflow'; known: auto, torch"):
+    known = "unknown backend 'tensorflow'; known: auto, torch, openvino, onnxruntime"
+    with pytest.raises(ValueError, match=known):
         open_backend("tensorflow", TwoStacks(), CPU)
 
 
+def test_unknown_precision_lists_the_known():
+    known = "unknown precision 'int8'; known: auto, float32, bfloat16, float16"
+    with pytest.raises(ValueError, match=known):
+        open_backend("auto", TwoStacks(), CPU, "int8")
+
+
 @pytest.mark.parametrize("name", ["auto", *BACKENDS])
+def test_float16_is_for_gpus(name):
+    with pytest.raises(BackendError, match="float16 is for GPUs: use float32 or bfloat16"):
+        open_backend(name, TwoStacks(), CPU, "float16")
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_absent_packages_are_named(monkeypatch, name):
+    monkeypatch.setattr("importlib.util.find_spec", lambda package: None)
+    with pytest.raises(BackendError, match=f"{name} is not installed: pip install {name}"):
+        open_backend(name, TwoStacks(), CPU)
+
+
+def test_auto_takes_what_is_installed(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda package: None)
+    assert open_backend("auto", TwoStacks(), CPU).name == "torch"
+    monkeypatch.setattr("importlib.util.find_spec", lambda package: package)
+    assert choose_backend(CPU) == "openvino"
+    assert choose_backend(torch.device("cuda")) == "torch"
+
+
+@pytest.mark.parametrize("name", ["auto", "torch"])
 def test_last_stack_answers(name):
     images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     maps = open_backend(name, TwoStacks(), CPU)(images)
     torch.testing.assert_close(maps["heatmap"], 2 * images, rtol=1e-4, atol=1e-4)
+
+
+def test_bfloat16_rounds(small, images, agree):
+    exact = open_backend("torch", small, CPU, "float32")(images)
+    half = open_backend("torch", small, CPU, "bfloat16")(images)
+    assert all(value.dtype == torch.float32 for value in half.values())
+    assert not torch.equal(half["size"], exact["size"])
+    agree(half, exact, 0.05)
 
 
 def test_running_changes_nothing():

@@ -1,0 +1,58 @@
+"""Whether an executor answers what PyTorch answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+TOLERANCE = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+"""Greatest difference that is rounding, as a share of a map's largest value."""
+
+
+class BackendError(ValueError):
+    """An executor cannot be used; the message says why and what to do instead."""
+
+
+def differences(got: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, float]:
+    """Greatest difference of each map as a share of its largest expected value; NaN counts as inf.
+
+    Raises:
+        BackendError: The maps have other names or shapes.
+    """
+    shapes, wanted = (
+        {name: tuple(value.shape) for name, value in maps.items()} for maps in (got, expected)
+    )
+    if shapes != wanted:
+        raise BackendError(f"maps are {shapes}, PyTorch's are {wanted}")
+    result = {}
+    for name, value in expected.items():
+        scale = value.abs().max().clamp(min=torch.finfo(torch.float32).tiny)
+        share = ((got[name] - value).abs().max() / scale).item()
+        result[name] = share if share == share else float("inf")  # noqa: PLR0124
+    return result
+
+
+def check_agreement(
+    label: str, precision: str, got: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> float:
+    """The greatest difference of all maps, as `differences` measures it.
+
+    Raises:
+        BackendError: It is more than rounding; the message has the figures.
+    """
+    found = differences(got, expected)
+    worst = max(found.values())
+    if not worst <= TOLERANCE[precision]:
+        figures = ", ".join(f"{name} {value:.1e}" for name, value in found.items())
+        raise BackendError(
+            f"{label} differs from PyTorch by {figures} of the largest value, allowed is "
+            f"{TOLERANCE[precision]:.0e} in {precision}: use backend torch"
+        )
+    return worst
+
+
+def check_input(shape: Sequence[int]) -> Tensor:
+    """The same noise of a shape (B, 3, H, W) every time, as a network input."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,124 @@
+"""Execution by ONNX Runtime on a CPU, and the conversion to ONNX."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from centernet_ros.backends.agreement import BackendError, check_agreement, check_input
+from centernet_ros.backends.cache import cached, model_key
+from centernet_ros.backends.torch_backend import TorchBackend
+from centernet_ros.backends.tracing import LastStack, example_input, map_names
+from centernet_ros.models.centernet import CenterNet
+
+OPSET = 20
+"""Of ONNX; 19 brought the deformable convolution."""
+
+FILE = "network.onnx"
+
+
+class OnnxRuntimeBackend:
+    """The network converted to ONNX once; it runs inputs of any shape."""
+
+    name = "onnxruntime"
+
+    def __init__(self, model: CenterNet, device: torch.device, precision: str = "float32") -> None:
+        """Convert the network, or take it from the cache.
+
+        Raises:
+            BackendError: ONNX Runtime cannot run it here.
+        """
+        import onnxruntime
+
+        if device.type != "cpu":
+            raise BackendError(f"backend onnxruntime runs on a CPU, not on {device}: use torch")
+        if precision != "float32":
+            raise BackendError(f"backend onnxruntime computes in float32, not in {precision}")
+        self.precision = precision
+        self._model = model.eval()
+        self._names = map_names(model)
+        key = model_key(model, "onnxruntime", onnxruntime.__version__, torch.__version__)
+        folder = cached(key, self._convert_into, "the network for onnxruntime")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        try:
+            self._session = onnxruntime.InferenceSession(
+                folder / FILE, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its own types are not public
+            raise BackendError(
+                f"onnxruntime {onnxruntime.__version__} refuses the network "
+                f"({str(error).splitlines()[0]}): use backend torch"
+            ) from None
+        self._checked = False
+
+    def __call__(self, batch: Tensor) -> dict[str, Tensor]:
+        """Raw maps of the last stack."""
+        self.prepare(batch.shape)
+        return self._run(batch)
+
+    def is_ready(self, shape: Sequence[int]) -> bool:
+        """Whether inputs of a shape run at once."""
+        return self._checked
+
+    def prepare(self, shape: Sequence[int]) -> None:
+        """Compare with PyTorch, the first time.
+
+        Raises:
+            BackendError: The answer differs; the message has the figures.
+        """
+        if self._checked:
+            return
+        noise = check_input(shape)
+        expected = TorchBackend(self._model, noise.device)(noise)
+        check_agreement(self.name, self.precision, self._run(noise), expected)
+        self._checked = True
+
+    def _run(self, batch: Tensor) -> dict[str, Tensor]:
+        values = self._session.run(self._names, {"image": batch.contiguous().numpy()})
+        return dict(zip(self._names, map(torch.from_numpy, values), strict=True))
+
+    def _convert_into(self, folder: Path) -> None:
+        convert(self._model).save(folder / FILE)
+
+
+def convert(model: CenterNet) -> Any:
+    """The network as an ONNX program of any input shape.
+
+    Input `image`; outputs have the names of the maps.
+    """
+    names = map_names(model)
+    any_size = {0: "batch", 2: "height", 3: "width"}
+    network = LastStack(model).eval()
+    with torch.no_grad(), _quiet():
+        return torch.onnx.export(
+            network,
+            (example_input(model),),
+            dynamo=True,
+            opset_version=OPSET,
+            dynamic_shapes=(any_size,),
+            input_names=["image"],
+            output_names=names,
+            verbose=False,
+        )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's warnings of what is meant for its developers."""
+    level = logging.getLogger("torch.onnx").level
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.getLogger("torch.onnx").setLevel(level)

@@ -1,0 +1,110 @@
+"""Serving by one executor while a faster one gets ready."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from centernet_ros.backends.cache import say
+
+
+class Executor(Protocol):
+    """A network that is ready to run."""
+
+    @property
+    def name(self) -> str:
+        """Key of `BACKENDS`."""
+
+    @property
+    def precision(self) -> str:
+        """Numbers that it computes with."""
+
+    def __call__(self, batch: Tensor) -> dict[str, Tensor]:
+        """(B, 3, H, W) float32 to the raw maps of the last stack, (B, channels, H/4, W/4)."""
+
+    def is_ready(self, shape: Sequence[int]) -> bool:
+        """Whether inputs of a shape run at once."""
+
+    def prepare(self, shape: Sequence[int]) -> None:
+        """Get ready for inputs of a shape."""
+
+
+class Standby:
+    """Runs on `present` until `successor` has been opened and is ready for the input's shape.
+
+    That happens in a thread, one shape after the other, and only for shapes that come twice:
+    images of many sizes would keep it compiling for ever.
+
+    Attributes:
+        failure: why the successor is not used; empty as long as nothing failed.
+    """
+
+    def __init__(
+        self, present: Executor, successor: str, open_successor: Callable[[], Executor]
+    ) -> None:
+        self.failure = ""
+        self._present = present
+        self._successor = successor
+        self._open = open_successor
+        self._opened: Executor | None = None
+        self._seen: set[tuple[int, ...]] = set()
+        self._thread: threading.Thread | None = None
+        self._announced = False
+
+    @property
+    def name(self) -> str:
+        """The executor of the moment, and the one to come."""
+        if self._announced:
+            return self._successor
+        coming = "" if self.failure else f" until {self._successor} is ready"
+        return self._present.name + coming
+
+    @property
+    def precision(self) -> str:
+        """Numbers that the executor of the moment computes with."""
+        return self._present.precision
+
+    def __call__(self, batch: Tensor) -> dict[str, Tensor]:
+        """Raw maps of the last stack, from whichever executor is ready for this shape."""
+        shape = tuple(batch.shape)
+        if self._opened is not None and self._opened.is_ready(shape):
+            if not self._announced:
+                self._announced = True
+                say(f"running on {self._successor} now")
+            return self._opened(batch)
+        if shape in self._seen:
+            self.prepare(shape)
+        self._seen.add(shape)
+        return self._present(batch)
+
+    def is_ready(self, shape: Sequence[int]) -> bool:
+        """Whether inputs of a shape run at once: always, on one of the two."""
+        return True
+
+    def prepare(self, shape: Sequence[int]) -> None:
+        """Begin to get the successor ready for a shape, unless the thread is busy or has failed."""
+        if self.failure or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._thread = threading.Thread(
+            target=self._get_ready, args=(tuple(shape),), name="backend-standby"
+        )
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Return when the thread has nothing to do."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _get_ready(self, shape: tuple[int, ...]) -> None:
+        try:
+            opened = self._opened or self._open()
+            if threading.main_thread().is_alive():  # else the program waits for us to end
+                opened.prepare(shape)
+                self._opened = opened
+        except Exception as error:  # whatever it is, the present executor goes on
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            self.failure = f"{self._successor} cannot be used: {reason}"
+            say(f"{self.failure}; staying with {self._present.name}")

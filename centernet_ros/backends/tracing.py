@@ -1,0 +1,36 @@
+"""What converters need of a network: the maps of its last stack, and an input to follow."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from centernet_ros.models.centernet import CenterNet
+
+STEP = 32
+"""Multiple of the sides of an input, for networks that say nothing of it."""
+
+
+class LastStack(nn.Module):
+    """The maps of the last stack in the order of the heads; formats have no dicts."""
+
+    def __init__(self, model: CenterNet) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.model(image)[-1].values())
+
+
+def example_input(model: CenterNet) -> Tensor:
+    """A small network input, of two images and of sides that differ."""
+    step = getattr(model, "input_multiple", STEP)
+    return torch.zeros(2, 3, step, 2 * step)
+
+
+@torch.inference_mode()
+def map_names(model: CenterNet) -> list[str]:
+    """Names of the network's maps, in their order."""
+    return list(cast("dict[str, Tensor]", model(example_input(model))[-1]))

@@ -1,0 +1,45 @@
+"""How far an executor may be from PyTorch, and what is said when it is farther."""
+
+import pytest
+import torch
+
+from centernet_ros.backends.agreement import BackendError, check_agreement, differences
+
+EXPECTED = {"heatmap": torch.tensor([0.0, -4.0]), "size": torch.tensor([10.0, 20.0])}
+
+
+def shifted(**shifts):
+    return {name: value + shifts.get(name, 0.0) for name, value in EXPECTED.items()}
+
+
+def test_difference_is_a_share_of_the_largest_value():
+    assert differences(shifted(heatmap=0.1), EXPECTED) == pytest.approx(
+        {"heatmap": 0.025, "size": 0}
+    )
+
+
+def test_rounding_is_allowed():
+    assert check_agreement("x", "float32", shifted(size=1e-3), EXPECTED) == pytest.approx(
+        5e-5, 1e-2
+    )
+    check_agreement("x", "bfloat16", shifted(size=0.5), EXPECTED)
+
+
+@pytest.mark.parametrize(("precision", "shift"), [("float32", 0.01), ("bfloat16", 2.0)])
+def test_more_is_refused_with_the_figures(precision, shift):
+    figures = f"heatmap 0.0e\\+00, size {shift / 20:.1e}".replace("e-", "e\\-")
+    with pytest.raises(BackendError, match=f"openvino differs .*{figures}.* in {precision}: use"):
+        check_agreement("openvino", precision, shifted(size=shift), EXPECTED)
+
+
+def test_nan_is_refused():
+    with pytest.raises(BackendError, match="size inf"):
+        check_agreement("x", "bfloat16", shifted(size=float("nan")), EXPECTED)
+
+
+@pytest.mark.parametrize(
+    "got", [{"heatmap": EXPECTED["heatmap"]}, {**EXPECTED, "size": torch.zeros(3)}]
+)
+def test_other_maps_are_refused(got):
+    with pytest.raises(BackendError, match="PyTorch's are"):
+        differences(got, EXPECTED)

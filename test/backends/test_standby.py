@@ -1,0 +1,98 @@
+"""One executor serves until the other is ready; nobody waits, and nothing breaks."""
+
+import threading
+
+import pytest
+import torch
+
+from centernet_ros.backends import open_backend
+from centernet_ros.backends.standby import Standby
+
+BATCH = torch.zeros(1, 3, 8, 8)
+OTHER = torch.zeros(1, 3, 8, 16)
+
+
+class Constant:
+    """Answers with its value; ready for the shapes that it was prepared for."""
+
+    precision = "float32"
+
+    def __init__(self, name, value, ready=()):
+        self.name = name
+        self.value = value
+        self.ready = set(ready)
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, batch):
+        return {"heatmap": torch.full((1,), self.value)}
+
+    def is_ready(self, shape):
+        return tuple(shape) in self.ready
+
+    def prepare(self, shape):
+        assert self.gate.wait(10)
+        if self.value < 0:
+            raise ValueError("differs by 3.0e-01\nand more")
+        self.ready.add(tuple(shape))
+
+
+def standby(fast):
+    return Standby(Constant("torch", 1.0), fast.name, lambda: fast)
+
+
+def value(backend, batch=BATCH):
+    return backend(batch)["heatmap"].item()
+
+
+def test_serves_meanwhile_then_changes_over(capsys):
+    fast = Constant("openvino", 2.0)
+    fast.gate.clear()
+    backend = standby(fast)
+    assert [value(backend) for _ in range(3)] == [1, 1, 1]
+    assert backend.name == "torch until openvino is ready"
+    fast.gate.set()
+    backend.wait()
+    assert value(backend) == 2
+    assert backend.name == "openvino"
+    assert capsys.readouterr().err == "centernet_ros: running on openvino now\n"
+
+
+def test_a_size_that_comes_once_is_not_prepared():
+    fast = Constant("openvino", 2.0)
+    backend = standby(fast)
+    assert value(backend) == 1
+    backend.wait()
+    assert not fast.ready
+    value(backend)
+    backend.wait()
+    assert [value(backend), value(backend, OTHER)] == [2, 1]
+    assert fast.ready == {tuple(BATCH.shape)}
+
+
+@pytest.mark.parametrize("where", ["open", "prepare"])
+def test_failure_is_said_once_and_harms_nobody(where, capsys):
+    def broken():
+        raise RuntimeError("no such instruction")
+
+    fast = Constant("openvino", -1.0)
+    backend = Standby(
+        Constant("torch", 1.0), "openvino", broken if where == "open" else lambda: fast
+    )
+    for _ in range(4):
+        assert value(backend) == 1
+        backend.wait()
+    reason = "no such instruction" if where == "open" else "differs by 3.0e-01"
+    assert backend.failure == f"openvino cannot be used: {reason}"
+    assert backend.name == "torch"
+    assert capsys.readouterr().err == f"centernet_ros: {backend.failure}; staying with torch\n"
+
+
+def test_auto_with_a_network(small, images, agree):
+    pytest.importorskip("openvino")
+    backend = open_backend("auto", small, torch.device("cpu"))
+    first = backend(images)
+    backend(images)
+    backend.wait()
+    agree(backend(images), first)
+    assert backend.name == "openvino"
