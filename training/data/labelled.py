@@ -19,7 +19,7 @@ from training.data.sample import DataError, Sample
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabelledImage:
     """An image file and what its label says of the whole.
 
@@ -34,7 +34,7 @@ class LabelledImage:
     size: tuple[int, int] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LabelledObject:
     """One object of a label file.
 
