@@ -46,13 +46,13 @@ def to_box(dimensions: Sequence[float], location: Sequence[float], yaw: float) -
 
 
 def to_messages(
-    detections: Detections2D, class_names: Sequence[str], header: Any
+    detections: Detections2D, class_names: Sequence[str], header: Any, ids: Sequence[str] = ()
 ) -> Detection3DArray:
     """All 3D boxes of one image, also when there is none, under the image's own header.
 
     Results without a place in space, as of an image without calibration, give an empty array.
-    Every detection has one hypothesis with the class name, the score and the box's pose. `id` stays
-    empty for a tracker to fill.
+    Every detection has one hypothesis with the class name, the score and the box's pose. `id` is
+    the number of the object's track, empty where nothing tracks.
     """
     array = Detection3DArray(header=header)
     if not isinstance(detections, Detections3D):
@@ -63,15 +63,18 @@ def to_messages(
         detections.yaws.tolist(),
         detections.scores.tolist(),
         detections.labels.tolist(),
+        ids or [""] * len(detections),
         strict=True,
     )
-    for dimensions, location, yaw, score, label in rows:
+    for dimensions, location, yaw, score, label, track in rows:
         box = to_box(dimensions, location, yaw)
         hypothesis = ObjectHypothesisWithPose()
         hypothesis.hypothesis.class_id = class_names[label]
         hypothesis.hypothesis.score = score
         hypothesis.pose.pose = box.center
-        array.detections.append(Detection3D(header=header, results=[hypothesis], bbox=box))
+        array.detections.append(
+            Detection3D(header=header, results=[hypothesis], bbox=box, id=track)
+        )
     return array
 
 

@@ -14,11 +14,13 @@ from centernet_ros.tasks.detection2d.messages import to_messages as to_box_messa
 from centernet_ros.tasks.pose.joints import JOINT_NAMES
 
 
-def to_messages(poses: Poses, class_names: Sequence[str], header: Any) -> PersonArray:
+def to_messages(
+    poses: Poses, class_names: Sequence[str], header: Any, ids: Sequence[str] = ()
+) -> PersonArray:
     """All people of one image, also when there is none, under the image's own header.
 
-    Boxes and joints are in pixels of the camera's image. Every person has all 17 joints. `id` stays
-    empty for a tracker to fill.
+    Boxes and joints are in pixels of the camera's image. Every person has all 17 joints. `id` is
+    the number of the person's track, empty where nothing tracks.
     """
     array = PersonArray(header=header)
     rows = zip(
@@ -26,10 +28,11 @@ def to_messages(poses: Poses, class_names: Sequence[str], header: Any) -> Person
         poses.scores.tolist(),
         poses.keypoints.tolist(),
         poses.keypoint_scores.tolist(),
+        ids or [""] * len(poses),
         strict=True,
     )
-    for (x1, y1, x2, y2), score, points, point_scores in rows:
-        person = Person(header=header, score=score)
+    for (x1, y1, x2, y2), score, points, point_scores, track in rows:
+        person = Person(header=header, score=score, id=track)
         person.center_x, person.center_y = (x1 + x2) / 2, (y1 + y2) / 2
         # A network may answer a negative size, which no subscriber expects.
         person.size_x, person.size_y = max(0.0, x2 - x1), max(0.0, y2 - y1)

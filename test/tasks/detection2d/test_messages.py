@@ -60,3 +60,12 @@ def test_the_topic():
     (output,) = OUTPUTS
     assert output.topic == "detections_2d"
     assert output.to_message is to_messages
+
+
+def test_tracks_go_to_the_ids():
+    detections = Detections2D(torch.ones(2, 4), torch.ones(2), torch.zeros(2, dtype=torch.int64))
+    tracked = to_messages(detections, ("car",), header(), ids=["7", "3"])
+    assert [detection.id for detection in tracked.detections] == ["7", "3"]
+    assert [
+        detection.id for detection in to_messages(detections, ("car",), header()).detections
+    ] == ["", ""]

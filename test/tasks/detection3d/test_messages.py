@@ -181,12 +181,13 @@ def test_boxes_move_with_their_corners_into_another_frame():
     half = math.radians(15)
     plus, minus = (math.cos(half) + math.sin(half)) / 2, (math.cos(half) - math.sin(half)) / 2
     turn.x, turn.y, turn.z, turn.w = -plus, minus, -minus, plus
-    before = to_messages(detections(), KITTI_CLASSES, header())
+    before = to_messages(detections(), KITTI_CLASSES, header(), ids=["7"])
     after = move(before, transform)
     assert after.header.frame_id == "base_link"
     assert after.header.stamp == before.header.stamp
     (old,), (new,) = before.detections, after.detections
     assert new.header == after.header
+    assert new.id == "7"
     assert new.results[0].hypothesis == old.results[0].hypothesis
     assert new.results[0].pose.pose == new.bbox.center
     assert old.header == header(), "the message in the camera's frame stays as it was"

@@ -65,3 +65,8 @@ def test_the_topics():
     assert all(output.move is None for output in OUTPUTS)
     boxes = OUTPUTS[1].to_message(two_people(), ("person",), header())
     assert boxes.detections[0].results[0].hypothesis.class_id == "person"
+
+
+def test_tracks_go_to_the_ids():
+    array = to_messages(two_people(), ("person",), header(), ids=["7", "3"])
+    assert [person.id for person in array.people] == ["7", "3"]
