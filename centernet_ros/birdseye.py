@@ -83,6 +83,16 @@ def beside(image: Image, birdseye: Image) -> Image:
     return np.hstack([image, birdseye])
 
 
+def inset(image: Image, birdseye: Image) -> Image:
+    """A copy of an image with a map in its upper right corner, as far as it fits."""
+    canvas = image.copy()
+    part = birdseye[: image.shape[0], -image.shape[1] :]
+    height, width = part.shape[:2]
+    canvas[:height, -width:] = part
+    cv2.rectangle(canvas, (canvas.shape[1] - width - 1, -1), (canvas.shape[1], height), TEXT, 1)
+    return canvas
+
+
 def _to_map(points: Floats, size: tuple[int, int], scale: float) -> Floats:
     """Places (..., 2), x to the right and z ahead in metres, to pixels of a map."""
     height, width = size

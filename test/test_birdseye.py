@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from centernet_ros.birdseye import FIELD_OF_VIEW, GROUND, beside, draw_birdseye
+from centernet_ros.birdseye import FIELD_OF_VIEW, GROUND, beside, draw_birdseye, inset
 from centernet_ros.drawing import CLASS_COLOURS
 from centernet_ros.structures import CameraIntrinsics, Detections3D
 
@@ -104,3 +104,14 @@ def test_beside_an_image():
     assert np.array_equal(both[:, :500], image)
     same = draw_birdseye(Detections3D.empty(), NAMES, height=300)
     assert np.array_equal(beside(image, same)[:, 500:], same)
+
+
+def test_an_inset_lies_in_the_corner_of_a_copy():
+    image, small = np.zeros((100, 200, 3), np.uint8), np.full((40, 30, 3), 255, np.uint8)
+    both = inset(image, small)
+    assert both.shape == image.shape
+    assert not image.any()
+    assert (both[:40, 170:] == 255).all()
+    assert not both[42:].any()
+    assert not both[:, :168].any()
+    assert (inset(image, np.full((400, 300, 3), 9, np.uint8)) == 9).all()

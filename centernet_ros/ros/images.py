@@ -56,6 +56,19 @@ def to_message(image: Image, header: Any) -> ImageMessage:
     return message
 
 
+def to_compressed_message(image: Image, header: Any, quality: int = 80) -> CompressedImage:
+    """A JPEG message of an image (H, W, 3) uint8 with blue first, under the given header.
+
+    `format` is what image_transport's compressed plug-in writes.
+    """
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ImageError(f"OpenCV cannot write {image.shape[1]}x{image.shape[0]} pixels as JPEG")
+    message = CompressedImage(header=header, format="bgr8; jpeg compressed bgr8")
+    message.data.frombytes(data)
+    return message
+
+
 def _convert(message: ImageMessage) -> Image:
     """A raw image in bgr8."""
     # cv_bridge reduces 16 bits in distributions only; its factor is the same.
