@@ -15,7 +15,6 @@ import torch
 
 from centernet_ros.detector import Detector
 from centernet_ros.image import Image, view_of
-from centernet_ros.presets import ModelPreset
 from centernet_ros.ros.parameters import NodeParameters
 from centernet_ros.structures import CameraIntrinsics, Detections2D, View
 
@@ -38,9 +37,10 @@ class Engine:
     """A detector that goes on, on the CPU, when its GPU fails.
 
     Attributes:
-        detector: the one of the moment.
+        preset: what the network was trained for.
         precision: numbers that it computes with.
         failure: why the GPU was given up; empty as long as nothing failed.
+        max_detections: peaks of an image that are looked at; may be changed at any time.
     """
 
     def __init__(
@@ -55,14 +55,24 @@ class Engine:
         self._open_detector = open_detector
         self._parameters = parameters
         self._logger = logger
-        self.failure = ""
+        self._detector: Detector | None = None
         self.precision = parameters.precision
-        self.detector = open_detector(parameters)
+        self.failure = ""
+        try:
+            self.preset = self.detector.preset
+        except RuntimeError as error:
+            if parameters.device == "cpu" or not is_gpu_failure(error):
+                raise
+            self._give_up_gpu(parameters.device, str(error))
+            self.preset = self.detector.preset
+        self.max_detections = self.preset.max_detections
 
     @property
-    def preset(self) -> ModelPreset:
-        """What the network was trained for."""
-        return self.detector.preset
+    def detector(self) -> Detector:
+        """The one of the moment; loaded where there is none."""
+        if self._detector is None:
+            self._detector = self._open_detector(self._parameters)
+        return self._detector
 
     def warm_up(self, batch: int) -> None:
         """Run once with as many images: the first run is slow (memory, kernels)."""
@@ -86,13 +96,14 @@ class Engine:
             _free_gpu_memory()
             with contextlib.suppress(torch.cuda.OutOfMemoryError):
                 return self._detect(images, views)
-        self._give_up_gpu(reason)
+        self._give_up_gpu(str(self.detector.device), reason)
         return self._detect(images, views)
 
     def _detect(
         self, images: Sequence[Image], views: Sequence[View]
     ) -> tuple[list[Detections2D], StageTimes]:
         detector = self.detector
+        detector.max_detections = self.max_detections
         start = time.monotonic()
         batch = detector.prepare(images, views)
         prepared = time.monotonic()
@@ -104,25 +115,24 @@ class Engine:
         times = StageTimes(prepared - start, inferred - prepared, time.monotonic() - inferred)
         return results, times
 
-    def _give_up_gpu(self, reason: str) -> None:
-        """Load the network again, on the CPU."""
+    def _give_up_gpu(self, device: str, reason: str) -> None:
+        """Have the network loaded again, on the CPU."""
         self.failure = reason.strip().split("\n", maxsplit=1)[0]
         self._logger.error(
-            f"{self.detector.device} failed ({self.failure}): going on with the CPU, which is "
+            f"device {device} failed ({self.failure}): going on with the CPU, which is "
             "slower; clean up and configure the node to go back"
         )
-        max_detections = self.detector.max_detections
-        del self.detector
+        self._detector = None
         _free_gpu_memory()
         self.precision = "float32"
-        parameters = dataclasses.replace(self._parameters, device="cpu", precision=self.precision)
-        self.detector = self._open_detector(parameters)
-        self.detector.max_detections = max_detections
+        self._parameters = dataclasses.replace(
+            self._parameters, device="cpu", precision=self.precision
+        )
 
     def close(self) -> None:
         """Free the network and its memory."""
-        on_gpu = self.detector.device.type == "cuda"
-        del self.detector
+        on_gpu = self._detector is not None and self._detector.device.type == "cuda"
+        self._detector = None
         if on_gpu:
             _free_gpu_memory()
 

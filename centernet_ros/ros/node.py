@@ -15,10 +15,9 @@ from std_srvs.srv import SetBool
 from centernet_ros.backends import choose_device, open_backend
 from centernet_ros.checkpoint import load_model
 from centernet_ros.detector import Detector
-from centernet_ros.presets import ModelPreset
 from centernet_ros.ros.engine import Engine, OpenDetector
 from centernet_ros.ros.mailbox import Mailbox
-from centernet_ros.ros.outputs import Labels, Outputs, outputs_of
+from centernet_ros.ros.outputs import Labels, Outputs
 from centernet_ros.ros.pairing import Arrival
 from centernet_ros.ros.parameters import NodeParameters, changed_parameters, declare_parameters
 from centernet_ros.ros.resources import find_file
@@ -140,11 +139,10 @@ class CenterNetNode(LifecycleNode):
         if parameters.threads:
             torch.set_num_threads(parameters.threads)
         self._engine = engine = Engine(self._open_detector, parameters, self.get_logger())
-        self._tune(parameters, engine.preset)
+        self._tune(engine, parameters)
         engine.warm_up(len(parameters.streams))
-        self._outputs = [
-            Outputs(self, engine.preset, prefix_of(name)) for name in parameters.streams
-        ]
+        for name in parameters.streams:
+            self._outputs.append(Outputs(self, engine.preset, prefix_of(name)))
         self._labels = Labels(self, engine.preset.class_names)
         self.get_logger().info(self._summary(engine))
 
@@ -153,25 +151,26 @@ class CenterNetNode(LifecycleNode):
         detector, preset = engine.detector, engine.preset
         height, width = preset.input_size
         backend = getattr(detector.backend, "name", type(detector.backend).__name__)
+        cameras = ", ".join(filter(None, self.parameters.streams))
         return (
             f"{preset.task} with {preset.backbone} on {detector.device} ({backend}, "
             f"{engine.precision}, {torch.get_num_threads()} threads), input {width}x{height}, "
             f"classes {', '.join(preset.class_names)}, weights {self.parameters.weights}"
+            + (f", cameras {cameras}" if cameras else "")
         )
 
     def _activate(self) -> None:
         assert self._engine is not None
         assert self._labels is not None
-        parameters, preset = self.parameters, self._engine.preset
+        parameters = self.parameters
         self._labels.publish(parameters.score_threshold)
-        in_space = any(output.move is not None for output in outputs_of(preset.task))
+        in_space = any(outputs.in_space for outputs in self._outputs)
         if parameters.target_frame and in_space:
             self._transforms = Transforms(self, parameters.target_frame)
         mailbox: Mailbox[Arrival] = Mailbox()
-        self.streams = [
-            Stream(self, i, mailbox, outputs, calibrated=in_space or parameters.undistort)
-            for i, outputs in enumerate(self._outputs)
-        ]
+        for i, outputs in enumerate(self._outputs):
+            calibrated = in_space or parameters.undistort
+            self.streams.append(Stream(self, i, mailbox, outputs, calibrated=calibrated))
         self._worker = Worker(self, self._engine, self.streams, mailbox, self._transforms)
 
     def _deactivate(self) -> None:
@@ -211,7 +210,7 @@ class CenterNetNode(LifecycleNode):
         try:
             parameters = changed_parameters(before, changes, configured=self._engine is not None)
             if self._engine is not None:
-                self._tune(parameters, self._engine.preset)
+                self._tune(self._engine, parameters)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self.parameters = parameters
@@ -219,20 +218,19 @@ class CenterNetNode(LifecycleNode):
             self._labels.publish(parameters.score_threshold)
         return SetParametersResult(successful=True)
 
-    def _tune(self, parameters: NodeParameters, preset: ModelPreset) -> None:
-        """Hand the detector what may change while it works.
+    @staticmethod
+    def _tune(engine: Engine, parameters: NodeParameters) -> None:
+        """Hand the network what may change while it works.
 
         Raises:
             ValueError: A parameter names a class that the network does not have.
         """
-        assert self._engine is not None
         least_scores(
-            preset.class_names,
+            engine.preset.class_names,
             parameters.score_threshold,
             parameters.class_thresholds,
             parameters.classes,
         )
         # What is published is selected afterwards, out of no fewer peaks than the network's own
         # number: some may be of classes that are left out.
-        detector = self._engine.detector
-        detector.max_detections = max(parameters.max_detections, preset.max_detections)
+        engine.max_detections = max(parameters.max_detections, engine.preset.max_detections)

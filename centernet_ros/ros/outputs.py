@@ -103,6 +103,11 @@ class Outputs:
         return bool(self._debug_image.get_subscription_count() > 0)
 
     @property
+    def in_space(self) -> bool:
+        """Whether anything published lies in space."""
+        return any(output.move is not None for _, output in self._results)
+
+    @property
     def move_wanted(self) -> bool:
         """Whether anyone listens to what lies in space."""
         return any(

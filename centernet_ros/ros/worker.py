@@ -117,7 +117,8 @@ class Worker:
         if stream.problem:
             stream.counts.unplaced += 1
             results = flat(results)
-            self._warn(stream, f"no 3D boxes for {stream.topic}: {stream.problem}")
+            what = "no 3D boxes for" if stream.outputs.in_space else "cannot rectify images of"
+            self._warn(stream, f"{what} {stream.topic}: {stream.problem}")
         stream.outputs.publish_results(in_camera_pixels(frame, results), header, transform)
         if parameters.draw and stream.outputs.drawing_wanted:
             stream.outputs.publish_drawing(frame.image, results, frame.geometry.camera, header)

@@ -77,7 +77,7 @@ def test_stage_times_add_up(engine):
     ],
 )
 def test_the_cpu_takes_over_and_the_same_images_are_answered(engine, opened, failure):
-    engine.detector.max_detections = 7
+    engine.max_detections = 7
     engine.detector.failures = [failure] * 2
     results, _ = engine.detect(IMAGES, VIEWS)
     assert [len(result) for result in results] == [0, 0]
@@ -88,6 +88,20 @@ def test_the_cpu_takes_over_and_the_same_images_are_answered(engine, opened, fai
     (error,) = engine._logger.errors
     assert str(failure) in error
     assert "going on with the CPU" in error
+
+
+def test_a_gpu_without_room_for_the_network(opened):
+    def open_detector(parameters):
+        opened.append(parameters.device)
+        if parameters.device != "cpu":
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB")
+        return Empty()
+
+    logger = Logger()
+    engine = Engine(open_detector, NodeParameters(), logger)
+    assert opened == ["auto", "cpu"]
+    assert engine.preset is PRESET
+    assert "device auto failed (CUDA out of memory" in logger.errors[0]
 
 
 def test_memory_that_was_short_for_a_moment(engine, opened):
