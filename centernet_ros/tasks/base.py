@@ -20,6 +20,9 @@ HEATMAP_BIAS = -2.19
 Maps = Mapping[str, Tensor]
 """Head name to a map (B, channels, H, W): raw, as the network gives it, or its values."""
 
+Counts = Mapping[str, Tensor]
+"""Head name to the number, or numbers (n,), of objects or cells that its loss is a mean over."""
+
 Result = TypeVar("Result", bound=Detections2D)
 
 
@@ -80,8 +83,21 @@ class Task(ABC, Generic[Result]):
         """
 
     @abstractmethod
-    def losses(self, maps: Maps, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """One unweighted scalar per head, of raw maps and a batch of `encode`'s targets."""
+    def counts(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What each head's loss is a mean over, in a batch of `encode`'s targets.
+
+        The counts of the parts of a batch add up to those of the batch.
+        """
+
+    @abstractmethod
+    def losses(
+        self, maps: Maps, targets: Mapping[str, Tensor], counts: Counts | None = None
+    ) -> dict[str, Tensor]:
+        """One unweighted scalar per head, of raw maps and a batch of `encode`'s targets.
+
+        With the `counts` of a larger batch, it is this part's share: the shares of all parts add up
+        to the loss of that batch.
+        """
 
     @abstractmethod
     def read(
@@ -128,10 +144,16 @@ class Task(ABC, Generic[Result]):
         return merged
 
     def total_loss(
-        self, stacks: Sequence[Maps], targets: Mapping[str, Tensor]
+        self,
+        stacks: Sequence[Maps],
+        targets: Mapping[str, Tensor],
+        counts: Counts | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Weighted sum of the heads' losses averaged over the stacks, and each head's average."""
-        per_stack = [self.losses(maps, targets) for maps in stacks]
+        """Weighted sum of the heads' losses averaged over the stacks, and each head's average.
+
+        `counts` are those of `losses`.
+        """
+        per_stack = [self.losses(maps, targets, counts) for maps in stacks]
         parts = {
             head.name: sum(losses[head.name] for losses in per_stack) / len(stacks)
             for head in self.heads

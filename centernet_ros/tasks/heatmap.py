@@ -177,21 +177,39 @@ def clamped_sigmoid(logits: Tensor) -> Tensor:
     return logits.sigmoid().clamp(1e-4, 1 - 1e-4)
 
 
-def focal_loss(logits: Tensor, target: Tensor) -> Tensor:
+def count_peaks(target: Tensor) -> Tensor:
+    """Number of the positives of `focal_loss`: cells of (B, C, H, W) that are exactly 1."""
+    return (target == 1).sum()
+
+
+def count_coordinates(target: Tensor, mask: Tensor) -> Tensor:
+    """Number of the values that `masked_l1` averages; arguments as those."""
+    return mask.sum() * target.shape[-1] if mask.dim() == 2 else mask.sum()
+
+
+def count_all(target: Tensor) -> Tensor:
+    """Number of the values that `mean_l1` averages, those of empty slots included."""
+    return torch.tensor(target.numel(), device=target.device)
+
+
+def focal_loss(logits: Tensor, target: Tensor, count: Tensor | None = None) -> Tensor:
     """Penalty-reduced focal loss of (B, C, H, W) maps, alpha 2, beta 4 (eq. 1).
 
     Positives are the cells whose target is exactly 1; the sum is divided by their number in the
-    batch, or by 1 when there is none.
+    batch, or by 1 when there is none. `count` is that number in a larger batch, of which this is a
+    part; so it is in the losses below.
     """
     probability = clamped_sigmoid(logits)
     positive = target == 1
     hit = torch.log(probability) * (1 - probability) ** 2
     miss = torch.log(1 - probability) * probability**2 * (1 - target) ** 4
     total = torch.where(positive, hit, miss).sum()
-    return -total / positive.sum().clamp(min=1)
+    return -total / (positive.sum() if count is None else count).clamp(min=1)
 
 
-def masked_l1(values: Tensor, target: Tensor, indices: Tensor, mask: Tensor) -> Tensor:
+def masked_l1(
+    values: Tensor, target: Tensor, indices: Tensor, mask: Tensor, count: Tensor | None = None
+) -> Tensor:
     """Mean absolute error of a map at the objects' cells, over objects and coordinates.
 
     Args:
@@ -199,27 +217,34 @@ def masked_l1(values: Tensor, target: Tensor, indices: Tensor, mask: Tensor) -> 
         target: (B, K, C) value of each object slot.
         indices: (B, K) cell of each slot.
         mask: (B, K) whether the slot holds an object, or (B, K, C) which of its coordinates count.
+        count: `count_coordinates` of a larger batch.
     """
+    count = count_coordinates(target, mask) if count is None else count
     if mask.dim() == 2:
         mask = mask.unsqueeze(-1).expand_as(target)
     error = (gather(values, indices) - target).abs() * mask
-    return error.sum() / (mask.sum() + 1e-4)
+    return error.sum() / (count + 1e-4)
 
 
-def masked_smooth_l1(values: Tensor, target: Tensor, indices: Tensor, mask: Tensor) -> Tensor:
+def masked_smooth_l1(
+    values: Tensor, target: Tensor, indices: Tensor, mask: Tensor, count: Tensor | None = None
+) -> Tensor:
     """Smooth L1 error of a map at the objects' cells: a sum over coordinates, a mean over objects.
 
     NOTE: So it weighs twice as much as `masked_l1`, as in the authors' comparison of both.
-    Arguments as those of `masked_l1`, with a (B, K) mask.
+    Arguments as those of `masked_l1`, with a (B, K) mask; `count` is its sum.
     """
     error = F.smooth_l1_loss(gather(values, indices), target, reduction="none")
-    return (error * mask.unsqueeze(-1)).sum() / (mask.sum() + 1e-4)
+    return (error * mask.unsqueeze(-1)).sum() / ((mask.sum() if count is None else count) + 1e-4)
 
 
-def mean_l1(values: Tensor, target: Tensor, indices: Tensor, mask: Tensor) -> Tensor:
+def mean_l1(
+    values: Tensor, target: Tensor, indices: Tensor, mask: Tensor, count: Tensor | None = None
+) -> Tensor:
     """Mean absolute error over all slots of a batch, where empty slots count as zero.
 
     NOTE: So an object weighs the less the more slots are empty; the published 3D weights were
-    trained with it. Arguments as those of `masked_l1`, with a (B, K) mask.
+    trained with it. Arguments as those of `masked_l1`, with a (B, K) mask; `count` is `count_all`.
     """
-    return ((gather(values, indices) - target).abs() * mask.unsqueeze(-1)).mean()
+    error = (gather(values, indices) - target).abs() * mask.unsqueeze(-1)
+    return error.sum() / (count_all(target) if count is None else count)

@@ -120,6 +120,23 @@ def test_total_is_the_weighted_sum(task):
     assert weights == {name: 0.1 if name == "size" else 1 for name in parts}
 
 
+def test_the_shares_of_the_parts_of_a_batch_add_up_to_its_loss(task):
+    maps, targets = random_maps(task), some_targets(task)
+    # The second image keeps one object, so that means of both images would differ.
+    targets["mask"][1, 1:] = False
+    parts = [{name: value[i : i + 1] for name, value in targets.items()} for i in range(2)]
+    counted = [task.counts(part) for part in parts]
+    counts = {name: counted[0][name] + counted[1][name] for name in counted[0]}
+    whole, _ = task.total_loss([maps], targets)
+    shares = [
+        task.total_loss([{name: value[i : i + 1] for name, value in maps.items()}], part, counts)[0]
+        for i, part in enumerate(parts)
+    ]
+    assert sum(shares).item() == pytest.approx(whole.item(), rel=1e-6)
+    alone = [task.total_loss([maps], targets, task.counts(part))[0] for part in parts]
+    assert alone[0].item() != pytest.approx(whole.item(), rel=1e-3)
+
+
 def test_stacks_count_alike(task):
     first, second, targets = random_maps(task), random_maps(task, seed=1), some_targets(task)
     total, parts = task.total_loss([first, second], targets)

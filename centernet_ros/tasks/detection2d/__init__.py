@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from centernet_ros.structures import Detections2D, View
-from centernet_ros.tasks.base import HEATMAP_BIAS, MAX_DETECTIONS, Head, Maps, Task, mirror
+from centernet_ros.tasks.base import HEATMAP_BIAS, MAX_DETECTIONS, Counts, Head, Maps, Task, mirror
 from centernet_ros.tasks.heatmap import (
+    count_coordinates,
+    count_peaks,
     draw_gaussian,
     draw_ignored,
     find_peaks,
@@ -87,14 +89,23 @@ class Detection2D(Task[Detections2D]):
             targets["offset"][slot] = item.centre - item.centre.floor()
         return targets
 
-    def losses(self, maps: Maps, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def counts(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Peaks, and coordinates of objects, or objects where the errors are smooth."""
+        mask = targets["mask"]
+        numbers = mask.sum() if self.smooth_regression else count_coordinates(targets["size"], mask)
+        return {"heatmap": count_peaks(targets["heatmap"]), "size": numbers, "offset": numbers}
+
+    def losses(
+        self, maps: Maps, targets: Mapping[str, Tensor], counts: Counts | None = None
+    ) -> dict[str, Tensor]:
         """Focal loss of the heat map, L1 of size and offset in cells (eq. 1-3)."""
         index, mask = targets["index"], targets["mask"]
+        counts = self.counts(targets) if counts is None else counts
         regression = masked_smooth_l1 if self.smooth_regression else masked_l1
         return {
-            "heatmap": focal_loss(maps["heatmap"], targets["heatmap"]),
-            "size": regression(maps["size"], targets["size"], index, mask),
-            "offset": regression(maps["offset"], targets["offset"], index, mask),
+            "heatmap": focal_loss(maps["heatmap"], targets["heatmap"], counts["heatmap"]),
+            "size": regression(maps["size"], targets["size"], index, mask, counts["size"]),
+            "offset": regression(maps["offset"], targets["offset"], index, mask, counts["offset"]),
         }
 
     def read(

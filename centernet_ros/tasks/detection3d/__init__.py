@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from centernet_ros.structures import Detections2D, Detections3D, View
-from centernet_ros.tasks.base import HEATMAP_BIAS, MAX_DETECTIONS, Head, Maps, Task, mirror
+from centernet_ros.tasks.base import HEATMAP_BIAS, MAX_DETECTIONS, Counts, Head, Maps, Task, mirror
 from centernet_ros.tasks.detection3d.angle import (
+    count_angles,
     decode_alpha,
     encode_alpha,
     mirror_alpha,
@@ -20,6 +21,8 @@ from centernet_ros.tasks.detection3d.angle import (
 )
 from centernet_ros.tasks.detection3d.geometry import alpha_to_yaw, fit_centres, locate
 from centernet_ros.tasks.heatmap import (
+    count_all,
+    count_peaks,
     draw_gaussian,
     draw_ignored,
     find_peaks,
@@ -141,19 +144,33 @@ class Detection3D(Task[Detections3D]):
             targets["orientation"][slot] = orientations[item.row]
         return targets
 
-    def losses(self, maps: Maps, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def counts(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Peaks, slots and angles inside each bin, and the values of all slots."""
+        return {
+            "heatmap": count_peaks(targets["heatmap"]),
+            "orientation": count_angles(targets["orientation"], targets["mask"]),
+            **{
+                name: count_all(targets[name]) for name in ("depth", "dimensions", "size", "offset")
+            },
+        }
+
+    def losses(
+        self, maps: Maps, targets: Mapping[str, Tensor], counts: Counts | None = None
+    ) -> dict[str, Tensor]:
         """Focal loss of the heat map, bin loss of the angle, L1 of the others (section 4.1)."""
         index, mask, metric = targets["index"], targets["mask"], targets["metric_mask"]
-        depth = metric_depth(maps["depth"])
+        counts = self.counts(targets) if counts is None else counts
+        values = {**maps, "depth": metric_depth(maps["depth"])}
+        slots = {"depth": metric, "dimensions": metric, "size": mask, "offset": mask}
         return {
-            "heatmap": focal_loss(maps["heatmap"], targets["heatmap"]),
-            "depth": mean_l1(depth, targets["depth"], index, metric),
+            "heatmap": focal_loss(maps["heatmap"], targets["heatmap"], counts["heatmap"]),
             "orientation": orientation_loss(
-                maps["orientation"], targets["orientation"], index, mask
+                maps["orientation"], targets["orientation"], index, mask, counts["orientation"]
             ),
-            "dimensions": mean_l1(maps["dimensions"], targets["dimensions"], index, metric),
-            "size": mean_l1(maps["size"], targets["size"], index, mask),
-            "offset": mean_l1(maps["offset"], targets["offset"], index, mask),
+            **{
+                name: mean_l1(values[name], targets[name], index, counted, counts[name])
+                for name, counted in slots.items()
+            },
         }
 
     def read(

@@ -68,7 +68,15 @@ def unmirror_orientation(values: Tensor) -> Tensor:
     return values.flip(-1) * signs.view(-1, 1, 1)
 
 
-def orientation_loss(values: Tensor, target: Tensor, indices: Tensor, mask: Tensor) -> Tensor:
+def count_angles(target: Tensor, mask: Tensor) -> Tensor:
+    """Numbers (3,) that `orientation_loss` divides by: slots, and angles inside each bin."""
+    inside = (target[..., [1, 5]] * mask.unsqueeze(-1)).flatten(0, 1).sum(0)
+    return torch.cat([inside.new_tensor([mask.numel()]), inside])
+
+
+def orientation_loss(
+    values: Tensor, target: Tensor, indices: Tensor, mask: Tensor, counts: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of the bins and smooth L1 of the residuals' sine and cosine, over both bins.
 
     NOTE: The paper has an L1 residual. The cross-entropy is a mean over all slots, and an empty
@@ -79,14 +87,17 @@ def orientation_loss(values: Tensor, target: Tensor, indices: Tensor, mask: Tens
         target: (B, K, 8) of `encode_alpha` for each object slot.
         indices: (B, K) cell of each slot.
         mask: (B, K) whether the slot holds an object.
+        counts: `count_angles` of a larger batch, of which this is a part.
     """
+    slots, *angles = count_angles(target, mask) if counts is None else counts
     read = gather(values, indices) * mask.unsqueeze(-1)
     total = values.new_zeros(())
-    for start in (0, 4):
+    for start, angle_count in zip((0, 4), angles, strict=True):
         inside = target[..., start + 1] * mask
         logits = read[..., start : start + 2].flatten(0, 1)
-        total = total + F.cross_entropy(logits, inside.flatten().long())
+        entropies = F.cross_entropy(logits, inside.flatten().long(), reduction="sum")
+        total = total + entropies / slots
         residual = slice(start + 2, start + 4)
         error = F.smooth_l1_loss(read[..., residual], target[..., residual], reduction="none")
-        total = total + (error.sum(-1) * inside).sum() / inside.sum().clamp(min=1)
+        total = total + (error.sum(-1) * inside).sum() / angle_count.clamp(min=1)
     return total

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from centernet_ros.structures import NUM_JOINTS, Detections2D, Poses, View
-from centernet_ros.tasks.base import HEATMAP_BIAS, MAX_DETECTIONS, Head, Maps, Task, mirror
+from centernet_ros.tasks.base import HEATMAP_BIAS, MAX_DETECTIONS, Counts, Head, Maps, Task, mirror
 from centernet_ros.tasks.heatmap import (
     Placed,
+    count_coordinates,
+    count_peaks,
     draw_gaussian,
     draw_ignored,
     find_peaks,
@@ -30,6 +32,14 @@ from centernet_ros.tasks.pose.joints import (
 
 MAX_OBJECTS = 32
 """People of a training image; further people are dropped."""
+
+_SLOTS = {
+    "size": ("index", "mask"),
+    "joints": ("index", "joints_mask"),
+    "offset": ("index", "mask"),
+    "joint_offset": ("joint_index", "joint_mask"),
+}
+"""Targets that tell the cells of a head's values, and which of them count."""
 
 
 class Pose(Task[Poses]):
@@ -146,22 +156,29 @@ class Pose(Task[Poses]):
             # The joint's Gaussian is as wide as that of the person's centre.
             draw_gaussian(targets["joint_heatmap"][joint], column, row, person.radius)
 
-    def losses(self, maps: Maps, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Focal loss of the heat maps, L1 of the others in cells (paper, section 4.2)."""
-        index, mask = targets["index"], targets["mask"]
-        return {
-            "heatmap": focal_loss(maps["heatmap"], targets["heatmap"]),
-            "size": masked_l1(maps["size"], targets["size"], index, mask),
-            "joints": masked_l1(maps["joints"], targets["joints"], index, targets["joints_mask"]),
-            "offset": masked_l1(maps["offset"], targets["offset"], index, mask),
-            "joint_heatmap": focal_loss(maps["joint_heatmap"], targets["joint_heatmap"]),
-            "joint_offset": masked_l1(
-                maps["joint_offset"],
-                targets["joint_offset"],
-                targets["joint_index"],
-                targets["joint_mask"],
-            ),
+    def counts(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Peaks of the heat maps, and coordinates of people and of labelled joints."""
+        peaks = {name: count_peaks(targets[name]) for name in ("heatmap", "joint_heatmap")}
+        coordinates = {
+            name: count_coordinates(targets[name], targets[mask])
+            for name, (_, mask) in _SLOTS.items()
         }
+        return {**peaks, **coordinates}
+
+    def losses(
+        self, maps: Maps, targets: Mapping[str, Tensor], counts: Counts | None = None
+    ) -> dict[str, Tensor]:
+        """Focal loss of the heat maps, L1 of the others in cells (paper, section 4.2)."""
+        counts = self.counts(targets) if counts is None else counts
+        peaks = {
+            name: focal_loss(maps[name], targets[name], counts[name])
+            for name in ("heatmap", "joint_heatmap")
+        }
+        values = {
+            name: masked_l1(maps[name], targets[name], targets[index], targets[mask], counts[name])
+            for name, (index, mask) in _SLOTS.items()
+        }
+        return {**peaks, **values}
 
     def read(
         self, values: Maps, views: Sequence[View], max_detections: int = MAX_DETECTIONS
