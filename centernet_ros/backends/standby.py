@@ -56,11 +56,8 @@ class Standby:
 
     @property
     def name(self) -> str:
-        """The executor of the moment, and the one to come."""
-        if self._announced:
-            return self._successor
-        coming = "" if self.failure else f" until {self._successor} is ready"
-        return self._present.name + coming
+        """The executor of the moment."""
+        return self._successor if self._announced else self._present.name
 
     @property
     def precision(self) -> str:

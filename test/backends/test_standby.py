@@ -50,7 +50,7 @@ def test_serves_meanwhile_then_changes_over(capsys):
     fast.gate.clear()
     backend = standby(fast)
     assert [value(backend) for _ in range(3)] == [1, 1, 1]
-    assert backend.name == "torch until openvino is ready"
+    assert backend.name == "torch"
     fast.gate.set()
     backend.wait()
     assert value(backend) == 2
