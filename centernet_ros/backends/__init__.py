@@ -23,6 +23,7 @@ __all__ = [
     "TorchBackend",
     "choose_backend",
     "choose_device",
+    "missing_packages",
     "open_backend",
 ]
 
@@ -74,18 +75,18 @@ def open_backend(
 
 def choose_backend(device: torch.device) -> str:
     """The fastest backend that is installed, as measured in docs/benchmarks."""
-    if device.type == "cpu" and not _missing("openvino"):
+    if device.type == "cpu" and not missing_packages("openvino"):
         return "openvino"
     return "torch"
 
 
-def _missing(name: str) -> list[str]:
-    """Packages of a backend that are not installed."""
+def missing_packages(name: str) -> list[str]:
+    """Packages of a backend, a key of `BACKENDS`, that are not installed."""
     return [package for package in BACKENDS[name] if importlib.util.find_spec(package) is None]
 
 
 def _open(name: str, model: CenterNet, device: torch.device, precision: str) -> Executor:
-    if missing := _missing(name):
+    if missing := missing_packages(name):
         raise BackendError(f"backend {name} is not installed: pip install {' '.join(missing)}")
     if name == "openvino":
         from centernet_ros.backends.openvino_backend import OpenVinoBackend

@@ -90,21 +90,24 @@ class OnnxRuntimeBackend:
         convert(self._model).save(folder / FILE)
 
 
-def convert(model: CenterNet) -> Any:
-    """The network as an ONNX program of any input shape.
+def convert(model: CenterNet, size: tuple[int, int] | None = None) -> Any:
+    """The network as an ONNX program, with input `image` and outputs named as the maps.
 
-    Input `image`; outputs have the names of the maps.
+    Args:
+        model: the network.
+        size: height, width of its input; by default any.
     """
     names = map_names(model)
-    any_size = {0: "batch", 2: "height", 3: "width"}
+    example = example_input(model) if size is None else torch.zeros(2, 3, *size)
+    dynamic = {0: "batch", **({2: "height", 3: "width"} if size is None else {})}
     network = LastStack(model).eval()
     with torch.no_grad(), _quiet():
         return torch.onnx.export(
             network,
-            (example_input(model),),
+            (example,),
             dynamo=True,
             opset_version=OPSET,
-            dynamic_shapes=(any_size,),
+            dynamic_shapes=(dynamic,),
             input_names=["image"],
             output_names=names,
             verbose=False,
