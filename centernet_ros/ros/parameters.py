@@ -10,6 +10,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from centernet_ros.backends import BACKENDS
 from centernet_ros.ros.rules import AT_START, RESTART_FREE, Rule, one_of, parameter
 
 
@@ -32,10 +33,14 @@ class NodeParameters:
         pattern=r"auto|cpu|cuda(:\d+)?",
         known="auto, cpu, cuda, cuda:N",
     )
-    backend: str = parameter("auto", "What executes the network.", **one_of("auto", "torch"))
+    backend: str = parameter(
+        "auto",
+        "What executes the network; auto takes the fastest, and PyTorch until that is ready.",
+        **one_of("auto", *BACKENDS),
+    )
     precision: str = parameter(
         "float32",
-        "Numbers that the network computes with; the shorter ones are for GPUs.",
+        "Numbers that the network computes with; float16 is for GPUs.",
         **one_of("float32", "float16", "bfloat16"),
     )
     threads: int = parameter(
