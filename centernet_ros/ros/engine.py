@@ -74,6 +74,11 @@ class Engine:
             self._detector = self._open_detector(self._parameters)
         return self._detector
 
+    @property
+    def loaded(self) -> Detector | None:
+        """The one of the moment for who only looks; None while one is being loaded."""
+        return self._detector
+
     def warm_up(self, batch: int) -> None:
         """Run once with as many images: the first run is slow (memory, kernels)."""
         size = self.preset.input_size

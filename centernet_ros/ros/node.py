@@ -17,6 +17,7 @@ from centernet_ros.checkpoint import load_model
 from centernet_ros.detector import Detector
 from centernet_ros.ros.engine import Engine, OpenDetector
 from centernet_ros.ros.mailbox import Mailbox
+from centernet_ros.ros.monitor import Monitor
 from centernet_ros.ros.outputs import Labels, Outputs
 from centernet_ros.ros.pairing import Arrival
 from centernet_ros.ros.parameters import NodeParameters, changed_parameters, declare_parameters
@@ -84,6 +85,12 @@ class CenterNetNode(LifecycleNode):
         self.parameters = declare_parameters(self)
         self.add_on_set_parameters_callback(self._set_parameters)
         self.create_service(SetBool, "~/enable", self._enable)
+        self._monitor = Monitor(self)
+
+    @property
+    def engine(self) -> Engine | None:
+        """The network; None as long as the node is not configured."""
+        return self._engine
 
     def start(self) -> bool:
         """Configure and activate; False, after a log message, when either failed."""

@@ -115,9 +115,26 @@ class NodeParameters:
     max_detections: int = parameter(
         100, "Results per image at most, best first.", limits=(1, 1000), changes=RESTART_FREE
     )
+    tracker: str = parameter(
+        "none",
+        "Numbers objects from image to image: center by nearest centres, each camera for itself.",
+        **one_of("none", "center"),
+        changes=RESTART_FREE,
+    )
+    track_memory: float = parameter(
+        1.0,
+        "Seconds that a tracked object may be hidden and keep its number.",
+        limits=(0.0, 60.0),
+        changes=RESTART_FREE,
+    )
     draw: bool = parameter(
         True,
         "Whether ~/debug_image is made for those who subscribe to it.",
+        changes=RESTART_FREE,
+    )
+    birdseye: bool = parameter(
+        False,
+        "Whether ~/debug_image shows 3D boxes from above too.",
         changes=RESTART_FREE,
     )
     no_image_warning: float = parameter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rclpy.lifecycle import LifecycleNode
@@ -14,6 +15,11 @@ from centernet_ros.ros.mailbox import Mailbox
 from centernet_ros.ros.outputs import Outputs
 from centernet_ros.ros.pairing import Arrival
 from centernet_ros.ros.parameters import NodeParameters
+from centernet_ros.structures import Detections2D
+from centernet_ros.tracking import Tracks, track
+
+REMEMBERED = 50
+"""Newest timings of which diagnostics tell the median."""
 
 EARLY = 0.25
 """Share of the period that an image may come early, lest a camera of just that rate stumbles."""
@@ -69,7 +75,9 @@ class Stream:
         calibrator: reads its camera_infos; None where the task needs none.
         counts: what became of its images.
         problem: why its last image had no place in space; empty where it had one.
-        timing: of its last image; None before the first.
+        rejection: why its last unusable image was so; empty where none was.
+        timings: of its newest images, at most `REMEMBERED`.
+        began: time of `time.monotonic` when it subscribed.
     """
 
     def __init__(
@@ -94,8 +102,10 @@ class Stream:
         self.name = parameters.streams[index]
         self.outputs = outputs
         self.counts = Counts()
-        self.problem = ""
-        self.timing: Timing | None = None
+        self.problem = self.rejection = ""
+        self.timings: tuple[Timing, ...] = ()
+        self.began = time.monotonic()
+        self._tracks = Tracks.none()
         self._node = node
         self._index = index
         self._mailbox = mailbox
@@ -119,6 +129,29 @@ class Stream:
     def destroy(self) -> None:
         """Unsubscribe."""
         self._camera.destroy()
+
+    def add_timing(self, timing: Timing) -> None:
+        """Remember where the time of an image went, and send it."""
+        # A new tuple: other threads may be reading the old one.
+        self.timings = (*self.timings[1 - REMEMBERED :], timing)
+        self.outputs.publish_timing(timing)
+
+    def identify(
+        self, results: Detections2D, stamp: int, parameters: NodeParameters
+    ) -> Sequence[str]:
+        """What tells each result's object from all others; nothing where nothing tracks.
+
+        Args:
+            results: of the next image, in the camera's own frame and pixels.
+            stamp: of the image in nanoseconds.
+            parameters: of the moment.
+        """
+        if parameters.tracker == "none":
+            return ()
+        self._tracks, numbers = track(
+            self._tracks, results, stamp / 1e9, memory=parameters.track_memory
+        )
+        return [str(number) for number in numbers]
 
     def _offer(self, arrival: Arrival) -> None:
         """Hand an image on, in the executor's thread."""

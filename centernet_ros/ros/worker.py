@@ -101,13 +101,13 @@ class Worker:
             with self._guard(frame.stream):
                 self._publish(frame, result, parameters)
                 frame.stream.counts.processed += 1
-                frame.stream.timing = self._timing(frame, times, done)
-                frame.stream.outputs.publish_timing(frame.stream.timing)
+                frame.stream.add_timing(self._timing(frame, times, done))
 
     def _publish(self, frame: Frame, raw: Detections2D, parameters: NodeParameters) -> None:
         """Send the results of one image, and draw them if anyone looks."""
         stream, header = frame.stream, frame.arrival.message.header
         results = finish(frame, raw, self._engine.preset.class_names, parameters)
+        ids = stream.identify(results, frame.arrival.stamp, parameters)
         stream.problem, transform = frame.geometry.problem, None
         if not stream.problem and self._transforms is not None and stream.outputs.move_wanted:
             try:
@@ -119,9 +119,12 @@ class Worker:
             results = flat(results)
             what = "no 3D boxes for" if stream.outputs.in_space else "cannot rectify images of"
             self._warn(stream, f"{what} {stream.topic}: {stream.problem}")
-        stream.outputs.publish_results(in_camera_pixels(frame, results), header, transform)
+        stream.outputs.publish_results(in_camera_pixels(frame, results), header, ids, transform)
         if parameters.draw and stream.outputs.drawing_wanted:
-            stream.outputs.publish_drawing(frame.image, results, frame.geometry.camera, header)
+            camera = frame.geometry.camera
+            stream.outputs.publish_drawing(
+                frame.image, results, camera, header, birdseye=parameters.birdseye
+            )
 
     def _timing(self, frame: Frame, times: StageTimes, done: float) -> Timing:
         """Where the time of an image went.
@@ -165,6 +168,7 @@ class Worker:
 
     def _reject(self, stream: Stream, reason: str, details: str = "") -> None:
         stream.counts.rejected += 1
+        stream.rejection = reason
         count = f" ({stream.counts.rejected} such images so far)"
         if self._warn(stream, f"image on {stream.topic} {reason}", count) and details:
             self._node.get_logger().error(details)

@@ -17,8 +17,8 @@ def to_messages(
     """All boxes of one image, also when there is none, under the image's own header.
 
     Boxes are in pixels of the camera's image. Every detection has one hypothesis with the class
-    name and the score; its pose stays at the default, as a 2D box has none. `id` is the number of the
-    object's track, empty where nothing tracks.
+    name and the score; its pose stays at the default, as a 2D box has none. `id` is the number of
+    the object's track, empty where nothing tracks.
     """
     array = Detection2DArray(header=header)
     rows = zip(

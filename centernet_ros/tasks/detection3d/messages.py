@@ -15,7 +15,9 @@ from vision_msgs.msg import (
     Detection3DArray,
     ObjectHypothesisWithPose,
 )
+from visualization_msgs.msg import MarkerArray
 
+from centernet_ros.ros.markers import to_markers
 from centernet_ros.ros.outputs import Output
 from centernet_ros.structures import Detections2D, Detections3D
 from centernet_ros.tasks.detection2d.messages import to_messages as to_box_messages
@@ -118,5 +120,6 @@ def _product(a: Quaternion, b: Quaternion) -> Quaternion:
 
 OUTPUTS = (
     Output("detections_3d", Detection3DArray, to_messages, move),
+    Output("markers", MarkerArray, to_messages, move, to_markers),
     Output("detections_2d", Detection2DArray, to_box_messages),
 )

@@ -14,6 +14,7 @@ from std_msgs.msg import Header
 
 from centernet_ros.class_names import KITTI_CLASSES
 from centernet_ros.kitti import read_objects, read_projection, to_truth
+from centernet_ros.ros.markers import to_markers
 from centernet_ros.structures import Detections2D, Detections3D
 from centernet_ros.tasks.detection3d.messages import OUTPUTS, move, to_box, to_messages
 
@@ -201,8 +202,9 @@ def test_boxes_move_with_their_corners_into_another_frame():
 
 
 def test_the_topics():
-    in_space, flat = OUTPUTS
+    in_space, markers, flat = OUTPUTS
     assert (in_space.topic, in_space.move) == ("detections_3d", move)
+    assert (markers.topic, markers.move, markers.show) == ("markers", move, to_markers)
     assert (flat.topic, flat.move) == ("detections_2d", None)
     boxes = flat.to_message(detections(), KITTI_CLASSES, header())
     assert boxes.detections[0].bbox.size_x == 20
