@@ -26,7 +26,7 @@ def test_a_task_has_a_picture_in_rviz(task):
     displays = content["Visualization Manager"]["Displays"]
     topics = {display["Topic"]["Value"] for display in displays if "Topic" in display}
     assert "/centernet/debug_image" in topics
-    assert ("/centernet/detections_3d" in topics) == (task == "detection3d")
+    assert ("/centernet/markers" in topics) == (task == "detection3d")
 
 
 @pytest.fixture
