@@ -30,12 +30,12 @@ __all__ = [
 Backend = Callable[[Tensor], dict[str, Tensor]]
 """(B, 3, H, W) float32 to the raw maps of the last stack, each (B, channels, H/4, W/4)."""
 
-BACKENDS = {
-    "torch": ("torch",),
+BACKENDS: dict[str, tuple[str, ...]] = {
+    "torch": (),
     "openvino": ("openvino",),
     "onnxruntime": ("onnxruntime", "onnx", "onnxscript"),
 }
-"""Executors, with the packages that each needs."""
+"""Executors, with the optional packages that each needs."""
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 

@@ -88,14 +88,16 @@ def test_openvino_in_bfloat16(small, images, agree):
 
 def test_openvino_forgets_the_oldest_shape(small):
     pytest.importorskip("openvino")
+    from centernet_ros.backends.openvino_backend import SHAPES
+
     backend = open_backend("openvino", small, CPU)
-    shapes = [(1, 3, 8, 8 * width) for width in range(1, 6)]
+    shapes = [(1, 3, 8, 8 * width) for width in range(1, SHAPES + 2)]
     for shape in shapes:
         backend(torch.zeros(shape))
-    assert [backend.is_ready(shape) for shape in shapes] == [False, True, True, True, True]
+    assert [backend.is_ready(shape) for shape in shapes] == [False] + [True] * SHAPES
     backend(torch.zeros(shapes[1]))
     backend(torch.zeros(shapes[0]))
-    assert [backend.is_ready(shape) for shape in shapes] == [True, True, False, True, True]
+    assert [backend.is_ready(shape) for shape in shapes[:3]] == [True, True, False]
 
 
 def test_onnxruntime_has_no_half_precision(small):

@@ -1,0 +1,228 @@
+"""Command: `python -m centernet_ros.benchmark table|executors|stages`, see docs/benchmarks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from centernet_ros.backends import PRECISIONS, choose_backend, choose_device, open_backend
+from centernet_ros.benchmark.machine import describe_machine, peak_memory
+from centernet_ros.benchmark.subjects import (
+    BASELINE,
+    random_model,
+    time_executors,
+    time_stages,
+    time_test_modes,
+)
+from centernet_ros.benchmark.timing import speed_up, table, winner
+from centernet_ros.checkpoint import load_model
+from centernet_ros.detector import Detector
+from centernet_ros.models import BACKBONES
+from centernet_ros.models.centernet import CenterNet
+from centernet_ros.presets import Fit, ModelPreset
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line; gives the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.threads:
+            torch.set_num_threads(options.threads)
+        device = choose_device(options.device)
+        machine = describe_machine(device)
+        command = {"table": _table, "executors": _executors, "stages": _stages}[options.command]
+        figures = command(options, device)
+        if options.json:
+            options.json.parent.mkdir(parents=True, exist_ok=True)
+            content = {"command": options.command, "machine": machine, "figures": figures}
+            options.json.write_text(json.dumps(content, indent=2) + "\n")
+    except (ValueError, OSError) as error:
+        print(f"centernet_ros.benchmark: {error}", file=sys.stderr)
+        return 1
+    print(f"\n{machine['gpu'] or machine['processor']}, {machine['threads']} threads")
+    if machine["load_before"] > 1:
+        print(f"the machine was busy (load {machine['load_before']}): only ratios mean something")
+    return 0
+
+
+def _networks(options: argparse.Namespace) -> list[tuple[CenterNet, ModelPreset]]:
+    """The weights file's network, else one with random weights per backbone."""
+    if options.weights:
+        return [load_model(options.weights)]
+    classes = {"detection2d": 80, "detection3d": 3, "pose": 1}[options.task]
+    names = tuple(str(i) for i in range(classes))
+    size = (options.height, options.width)
+    # Images keep their resolution, as in the paper, so that a larger scale is a larger input.
+    fit = Fit.CENTRE if options.task == "detection3d" else Fit.KEEP
+    networks = []
+    for backbone in options.backbones:
+        model = random_model(backbone, options.task, classes)
+        step = model.input_multiple
+        networks.append((model, ModelPreset(options.task, backbone, names, size, fit, pad_to=step)))
+    return networks
+
+
+def _table(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
+    """The paper's table 1: every backbone in every testing mode, and its best batch."""
+    figures, rows = [], []
+    for model, preset in _networks(options):
+        modes = time_test_modes(
+            model, preset, device, options.precision, repetitions=options.repetitions
+        )
+        throughput = _throughput(model, preset, device, options)
+        batch = max(throughput, key=lambda size: throughput[size])
+        memory = peak_memory(device)
+        figures.append(
+            {
+                "backbone": preset.backbone,
+                "input_size": preset.input_size,
+                "modes": {mode: times.to_dict() for mode, times in modes.items()},
+                "network_images_per_second": throughput,
+                "peak_memory_mib": memory,
+            }
+        )
+        rows += [
+            [
+                preset.backbone,
+                mode,
+                f"{1e3 * times.median:.1f}",
+                f"{1e3 * times.p99:.1f}",
+                f"{1 / times.median:.1f}",
+                f"{100 * times.spread:.0f} %",
+                f"{throughput[batch]:.1f} at {batch}" if mode == "none" else "",
+                f"{memory:.0f}",
+            ]
+            for mode, times in modes.items()
+        ]
+    head = ["backbone", "test mode", "median ms", "p99 ms", "FPS", "spread", "best batch", "MiB"]
+    print(table(head, rows))
+    return figures
+
+
+def _throughput(
+    model: CenterNet, preset: ModelPreset, device: torch.device, options: argparse.Namespace
+) -> dict[int, float]:
+    """Images per second of the network alone, by batch size."""
+    backend = open_backend(choose_backend(device), model, device, options.precision)
+    result = {}
+    for size in options.batches:
+        batch = torch.randn(size, 3, *preset.input_size, device=device)
+        backend(batch)
+        start = time.perf_counter()
+        for _ in range(max(2, options.repetitions // size)):
+            maps = backend(batch)
+        next(iter(maps.values())).cpu()
+        result[size] = size * max(2, options.repetitions // size) / (time.perf_counter() - start)
+    return result
+
+
+def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
+    """Every executor against eager PyTorch with torchvision's operator, as ratios."""
+    clock = time.process_time if options.cpu_time else time.perf_counter
+    figures, rows = [], []
+    for model, preset in _networks(options):
+        results = time_executors(
+            model,
+            device,
+            (options.batch, 3, *preset.input_size),
+            options.precisions,
+            repetitions=options.repetitions,
+            clock=clock,
+        )
+        timed = {result.label: result.times for result in results if result.times is not None}
+        best = winner(timed)
+        for result in results:
+            if result.times is None:
+                rows.append([preset.backbone, result.label, "", "", "", result.reason])
+                continue
+            ratio = speed_up(timed[BASELINE], result.times)
+            note = "fastest" if result.label == best else ""
+            rows.append(
+                [
+                    preset.backbone,
+                    result.label,
+                    f"{1e3 * result.times.median:.1f}",
+                    "" if result.label == BASELINE else str(ratio),
+                    f"{result.difference:.0e}",
+                    note,
+                ]
+            )
+            figures.append(
+                {
+                    "backbone": preset.backbone,
+                    "input_size": preset.input_size,
+                    "batch": options.batch,
+                    "executor": result.label,
+                    **result.times.to_dict(),
+                    "speed_up": [ratio.value, ratio.low, ratio.high],
+                    "difference": result.difference,
+                }
+            )
+        if best is None:
+            rows.append([preset.backbone, "", "", "", "", "no winner: within the noise"])
+    unit = "CPU ms" if options.cpu_time else "median ms"
+    print(table(["backbone", "executor", unit, "speed-up", "difference", ""], rows))
+    return figures
+
+
+def _stages(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
+    """Preparation, network and decoding of one image."""
+    figures, rows = [], []
+    for model, preset in _networks(options):
+        backend = open_backend(choose_backend(device), model, device, options.precision)
+        detector = Detector(backend, preset, device=device)
+        stages = time_stages(detector, repetitions=options.repetitions)
+        figures.append(
+            {"backbone": preset.backbone, "stages": {k: v.to_dict() for k, v in stages.items()}}
+        )
+        rows += [
+            [preset.backbone, stage, f"{1e3 * times.median:.2f}", f"{1e3 * times.p99:.2f}"]
+            for stage, times in stages.items()
+        ]
+    print(table(["backbone", "stage", "median ms", "p99 ms"], rows))
+    return figures
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m centernet_ros.benchmark", description=__doc__, allow_abbrev=False
+    )
+    parser.add_argument(
+        "command",
+        choices=["table", "executors", "stages"],
+        help="table: as the paper's table 1; executors: against eager PyTorch; stages: of an image",
+    )
+    parser.add_argument("--weights", help="a weights file, instead of random weights")
+    parser.add_argument("--backbones", nargs="+", choices=BACKBONES, default=list(BACKBONES))
+    parser.add_argument(
+        "--task", choices=["detection2d", "detection3d", "pose"], default="detection2d"
+    )
+    parser.add_argument("--height", type=int, default=512, help="of the input, in pixels")
+    parser.add_argument("--width", type=int, default=512, help="of the input, in pixels")
+    parser.add_argument("--batch", type=int, default=1, help="of `executors`")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8], help="of `table`")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
+    parser.add_argument(
+        "--precisions", nargs="+", choices=PRECISIONS[1:], default=["float32", "bfloat16"]
+    )
+    parser.add_argument("--repetitions", type=int, default=20)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--threads", type=int, default=0, help="on a CPU; 0: PyTorch's choice")
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="count the processor's work and not the waiting, for `executors` with one thread",
+    )
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""What is measured: executors of one network, and a detector's testing modes and stages."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.ops import deform_conv2d
+
+from centernet_ros.backends import BACKENDS, BackendError, choose_backend, open_backend
+from centernet_ros.backends.agreement import check_input, differences
+from centernet_ros.benchmark.timing import Run, Times, measure
+from centernet_ros.detector import Detector
+from centernet_ros.image import Image, view_of
+from centernet_ros.models import build_model
+from centernet_ros.models.centernet import CenterNet
+from centernet_ros.models.deform_conv import DeformConv
+from centernet_ros.presets import Fit, ModelPreset
+from centernet_ros.structures import CameraIntrinsics
+
+BASELINE = "eager"
+"""The network as it stands in PyTorch, with torchvision's deformable convolution."""
+
+TEST_MODES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "flip": {"flip": True},
+    "multi-scale": {"flip": True, "scales": (0.5, 0.75, 1.0, 1.25, 1.5)},
+}
+"""The columns of the paper's table 1, as options of the detector."""
+
+
+class OperatorConv(DeformConv):
+    """The deformable convolution by torchvision's operator, on every device."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C_in, H, W) to (B, C_out, H, W)."""
+        offset, mask = self.conv_offset_mask(x).split([18, 9], dim=1)
+        mask = mask.sigmoid()
+        out: Tensor = deform_conv2d(x, offset, self.weight, self.bias, padding=1, mask=mask)
+        return out
+
+
+@dataclass(frozen=True)
+class ExecutorTimes:
+    """One executor of a network.
+
+    Attributes:
+        label: executor and precision.
+        times: of a batch; None where it cannot be used here.
+        difference: from the baseline at most, as a share of a map's largest value.
+        reason: why it cannot be used here.
+    """
+
+    label: str
+    times: Times | None
+    difference: float = 0.0
+    reason: str = ""
+
+
+def random_model(backbone: str, task: str, classes: int) -> CenterNet:
+    """A network whose deformable convolutions reach as far as trained ones do."""
+    torch.manual_seed(0)
+    model = build_model(backbone, task, classes).eval()
+    for module in model.modules():
+        if isinstance(module, DeformConv):
+            torch.nn.init.normal_(module.conv_offset_mask.weight, std=0.02)
+    return model
+
+
+def eager(model: CenterNet, device: torch.device) -> Callable[[Tensor], dict[str, Tensor]]:
+    """The baseline: nothing done for speed, as someone would write it who ports the authors."""
+    model = copy.deepcopy(model).to(device)
+    for module in model.modules():
+        if isinstance(module, DeformConv):
+            module.__class__ = OperatorConv
+
+    @torch.inference_mode()
+    def run(batch: Tensor) -> dict[str, Tensor]:
+        maps: dict[str, Tensor] = model(batch)[-1]
+        return maps
+
+    return run
+
+
+def time_executors(
+    model: CenterNet,
+    device: torch.device,
+    shape: Sequence[int],
+    precisions: Sequence[str],
+    *,
+    repetitions: int,
+    clock: Callable[[], float],
+    names: Sequence[str] = tuple(BACKENDS),
+) -> list[ExecutorTimes]:
+    """Every executor in every precision in turns with the baseline, which comes first."""
+    batch = check_input(shape).to(device)
+    baseline = eager(model, device)
+    expected = baseline(batch)
+    runs: dict[str, Run] = {BASELINE: _synchronised(lambda: baseline(batch), device)}
+    found: dict[str, float] = {BASELINE: 0.0}
+    refused = []
+    for precision in precisions:
+        for name in names:
+            label = f"{name} {precision}"
+            try:
+                executor = open_backend(name, copy.deepcopy(model), device, precision)
+                found[label] = max(differences(executor(batch), expected).values())
+            except BackendError as error:
+                refused.append(ExecutorTimes(label, None, reason=str(error)))
+                continue
+            runs[label] = _synchronised(lambda executor=executor: executor(batch), device)  # type: ignore[misc]
+    times = measure(runs, repetitions, clock=clock)
+    return [*(ExecutorTimes(label, times[label], found[label]) for label in runs), *refused]
+
+
+def time_test_modes(
+    model: CenterNet, preset: ModelPreset, device: torch.device, precision: str, *, repetitions: int
+) -> dict[str, Times]:
+    """An image from array to results in each testing mode, on the fastest executor."""
+    backend = open_backend(choose_backend(device), model, device, precision)
+    image, camera = _picture(preset)
+    runs: dict[str, Run] = {}
+    for mode, options in TEST_MODES.items():
+        if preset.task == "detection3d" and "scales" in options:
+            continue  # which has no such mode
+        detector = Detector(backend, preset, device=device, **options)
+        runs[mode] = functools.partial(detector, image, camera)
+    return measure(runs, repetitions)
+
+
+def time_stages(detector: Detector, *, repetitions: int) -> dict[str, Times]:
+    """Preparation, network and decoding of an image, each by itself."""
+    image, camera = _picture(detector.preset)
+    view = view_of(camera.image_size, detector.preset, camera)
+    batch = detector.prepare([image], [view])
+    maps = detector.infer(batch)
+    return measure(
+        {
+            "prepare": _synchronised(lambda: detector.prepare([image], [view]), detector.device),
+            "network": _synchronised(lambda: detector.infer(batch), detector.device),
+            "decode": lambda: detector.decode(maps, [view]),
+        },
+        repetitions,
+    )
+
+
+def _picture(preset: ModelPreset) -> tuple[Image, CameraIntrinsics]:
+    """Noise that makes a network input of the preset's size, with a camera."""
+    height, width = preset.input_size
+    if preset.fit is Fit.KEEP:  # which grows an image by at least a pixel
+        height, width = height - 1, width - 1
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return image, CameraIntrinsics.pinhole(500.0, (width / 2, height / 2), (height, width))
+
+
+def _synchronised(run: Run, device: torch.device) -> Run:
+    if device.type != "cuda":
+        return run
+
+    def and_wait() -> None:
+        run()
+        torch.cuda.synchronize(device)
+
+    return and_wait
