@@ -14,9 +14,10 @@ from vision_msgs.msg import Detection2DArray, Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
 from centernet_ros.ros.images import to_bgr
+from centernet_ros.ros.node import CenterNetNode
 
 SIZE = 188, 621
-CAR, PERSON = (0, 255, 0), (255, 0, 0)
+CAR = (0, 255, 0)
 FRAME = "front_optical"
 
 
@@ -38,8 +39,8 @@ def drive(peer, picture, image_message):
     ):
         peer.spin_until(lambda: images.get_subscription_count() and infos.get_subscription_count())
 
-        def show(*boxes, colour=CAR, milliseconds=None, calibrated=True):
-            image = image_message(picture(SIZE, *((box, colour) for box in boxes)))
+        def show(*boxes, milliseconds=None, calibrated=True):
+            image = image_message(picture(SIZE, *((box, CAR) for box in boxes)))
             milliseconds = milliseconds or next(moments)
             image.header.frame_id = FRAME
             image.header.stamp.sec, rest = divmod(milliseconds, 1000)
@@ -215,3 +216,42 @@ def test_diagnostics_tell_how_the_camera_is(peer, drive, reports, set_parameters
     peer.call(SetBool, "centernet/enable", SetBool.Request(data=True))
     silent = wait_for(camera, DiagnosticStatus.STALE, "no image on /image for")
     assert silent.hardware_id == "/image"
+
+
+def test_a_node_that_is_not_configured_is_known_too(peer, reports):
+    node = CenterNetNode(name="waiting", context=peer.context)
+    peer.executor.add_node(node)
+    try:
+        texts = peer.spin_until(
+            lambda: [
+                status.message
+                for report in reports
+                for status in report.status
+                if status.name == "waiting: network"
+            ]
+        )
+    finally:
+        peer.executor.remove_node(node)
+        node.destroy_node()
+    assert texts[0] == "unconfigured"
+
+
+def test_every_camera_has_a_status_and_numbers_of_its_own(peer, start_node, picture, image_message):
+    image = image_message(picture(SIZE, ((150, 50, 260, 100), CAR)))
+    arguments = ["-r", "__ns:=/two", "-p", "cameras:=[left, right]", "-p", "tracker:=center"]
+    with (
+        start_node(*arguments) as child,
+        peer.publishing(Image, "/two/left/image") as left,
+        peer.listening(Detection2DArray, "/two/centernet/left/detections_2d") as seen,
+        peer.publishing(Image, "/two/right/image") as right,
+        peer.listening(Detection2DArray, "/two/centernet/right/detections_2d") as beside,
+        peer.listening(DiagnosticArray, "/diagnostics") as reports,
+    ):
+        child.wait_for_output("cameras left, right", 60)
+        for camera, received in ((left, seen), (right, beside)):
+            answer = peer.exchange(camera, image, received)
+            assert [detection.id for detection in answer.detections] == ["1"]
+        expected = {f"two/centernet: {what}" for what in ("network", "left", "right")}
+        peer.spin_until(
+            lambda: any(expected == {s.name for s in report.status} for report in reports)
+        )
