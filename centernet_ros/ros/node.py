@@ -26,6 +26,7 @@ from centernet_ros.ros.selection import least_scores
 from centernet_ros.ros.stream import Stream, prefix_of
 from centernet_ros.ros.transforms import Transforms
 from centernet_ros.ros.worker import Worker
+from centernet_ros.tasks import TASK_ALIASES
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -41,7 +42,9 @@ def open_detector(parameters: NodeParameters) -> Detector:
     device = choose_device(parameters.device)
     model, preset = load_model(find_file(parameters.weights))
     backend = open_backend(parameters.backend, model, device, parameters.precision)
-    return Detector(backend, preset, device=device)
+    in_space = TASK_ALIASES.get(preset.task, preset.task) == "detection3d"
+    options = {"fit_centre": True} if parameters.fit_centre and in_space else {}
+    return Detector(backend, preset, device=device, **options)
 
 
 class CenterNetNode(LifecycleNode):

@@ -94,6 +94,11 @@ class NodeParameters:
         limits=(0.0, 1e5),
         changes=RESTART_FREE,
     )
+    fit_centre: bool = parameter(
+        False,
+        "Look for the place where a 3D box's centre appears, instead of taking the middle of the "
+        "2D box for it: places of near and of cut off objects are more exact.",
+    )
     target_frame: str = parameter(
         "", "Frame that TF takes 3D boxes to; empty leaves them in the camera's own."
     )

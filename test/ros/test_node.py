@@ -15,8 +15,9 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
-from centernet_ros.checkpoint import CheckpointError
+from centernet_ros.checkpoint import CheckpointError, save_checkpoint
 from centernet_ros.detector import Detector
+from centernet_ros.models import build_model
 from centernet_ros.presets import ModelPreset
 from centernet_ros.ros import outputs
 from centernet_ros.ros.node import CenterNetNode, open_detector
@@ -294,6 +295,17 @@ def test_foreign_weights_are_named(tmp_path):
     path.write_bytes(b"PK\x03\x04 not ours")
     with pytest.raises(CheckpointError, match=r"foreign\.pth cannot be read"):
         open_detector(NodeParameters(weights=str(path)))
+
+
+@pytest.mark.parametrize("fit", [False, True])
+@pytest.mark.parametrize("task", ["detection2d", "detection3d"])
+def test_centres_are_looked_for_where_the_task_has_them(task, fit, tmp_path):
+    path = tmp_path / "random.safetensors"
+    preset = ModelPreset(task, "resnet18", ("car",), input_size=(32, 32))
+    save_checkpoint(path, build_model("resnet18", task, 1), preset)
+    parameters = NodeParameters(weights=str(path), backend="torch", device="cpu", fit_centre=fit)
+    task_of_detector = open_detector(parameters).task
+    assert getattr(task_of_detector, "fit_centre", False) == (fit and task == "detection3d")
 
 
 def test_parameters_are_taken_over_at_configure(make_node):
