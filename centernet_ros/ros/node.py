@@ -43,7 +43,7 @@ def open_detector(parameters: NodeParameters) -> Detector:
     model, preset = load_model(find_file(parameters.weights))
     backend = open_backend(parameters.backend, model, device, parameters.precision)
     in_space = TASK_ALIASES.get(preset.task, preset.task) == "detection3d"
-    options = {"fit_centre": True} if parameters.fit_centre and in_space else {}
+    options: dict[str, Any] = {"fit_centre": True} if parameters.fit_centre and in_space else {}
     return Detector(backend, preset, device=device, **options)
 
 
