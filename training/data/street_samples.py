@@ -47,15 +47,20 @@ class StreetSamples:
     def __getitem__(self, index: int) -> Sample:
         """One image; the same seed and index give the same image on every machine."""
         frame = StreetDataset(self.seed, self.count)[index]
-        truth, ignored = _truth(frame, self.task)
-        return Sample(
-            self._name(index),
-            frame.image,
-            truth,
-            ignored,
-            frame.camera,
-            label_lines=_label_lines(frame) if self.task == "detection3d" else (),
-        )
+        return street_sample(frame, self.task, self._name(index))
+
+
+def street_sample(frame: StreetFrame, task: str, name: str) -> Sample:
+    """A picture of the street with the ground truth of a task."""
+    truth, ignored = _truth(frame, task)
+    return Sample(
+        name,
+        frame.image,
+        truth,
+        ignored,
+        frame.camera,
+        label_lines=_label_lines(frame) if task == "detection3d" else (),
+    )
 
 
 def street_classes(task: str) -> tuple[str, ...]:
