@@ -146,8 +146,7 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         known = ("uniform", "random_crop", "random_shift")
-        named = f"augment.placement: {self.placement!r} is not one of {', '.join(known)}"
-        check(self.placement in known, named)
+        _check_known("augment.placement", self.placement, known)
         fixed = self.placement == "uniform" or not any(self.crop)
         check(fixed, f"augment.crop: the placement {self.placement} has its own")
 
@@ -171,21 +170,45 @@ class OptimiserConfig:
 
     Attributes:
         learning_rate: peak learning rate.
-        batch_size: images per step.
+        batch_size: images per step, those of all processes together.
+        accumulate: parts into which the batch is cut where memory is short. They go through the
+            network one after another, and each has its own statistics in batch normalisation.
         epochs: passes over the training images.
         warmup_steps: steps over which the learning rate rises from zero.
         schedule: `step` (a tenth after each of `drops`) or `cosine` (to zero at the end).
         drops: epochs after which `step` lowers the learning rate.
-        precision: `float32`, or `bfloat16` for the convolutions.
+        precision: `float32`; `bfloat16`, or on GPUs `float16`, for the convolutions; `float64` to
+            compare runs, whose rounding the training multiplies from step to step.
+        shared_statistics: let batch normalisation see the images of all processes, so that their
+            number changes nothing; else each sees its own images, as with the authors.
+        clip: largest norm of the gradient, which is shortened to it; 0: any.
+        average: decay of a running mean of the weights, which becomes the result; 0: none.
     """
 
     learning_rate: float = 5e-4
     batch_size: int = 16
+    accumulate: int = 1
     epochs: int = 10
     warmup_steps: int = 100
     schedule: str = "cosine"
     drops: tuple[int, ...] = ()
     precision: str = "float32"
+    shared_statistics: bool = True
+    clip: float = 0.0
+    average: float = 0.0
+
+    def __post_init__(self) -> None:
+        schedules, precisions = ("step", "cosine"), ("float32", "bfloat16", "float16", "float64")
+        _check_known("optimiser.schedule", self.schedule, schedules)
+        _check_known("optimiser.precision", self.precision, precisions)
+        size, parts = self.batch_size, self.accumulate
+        check(size > 0, f"optimiser.batch_size: {size} is not positive")
+        divides = parts > 0 and size % parts == 0
+        check(
+            divides, f"optimiser.accumulate: {size} images cannot be cut into {parts} equal parts"
+        )
+        check(self.clip >= 0, f"optimiser.clip: {self.clip} is negative")
+        check(0 <= self.average < 1, f"optimiser.average: {self.average} is not in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -207,7 +230,12 @@ class RunConfig:
         initial_trunk: where the backbone starts from instead, heads being random: `imagenet`, or a
             weights file of the same backbone, for whatever task.
         threads: PyTorch threads; 0: PyTorch's choice.
-        save_every: steps between two saved states.
+        save_every: steps between two saved states, from which a run is resumed.
+        keep_every: steps between two weights files that are kept; 0: the last one alone.
+        evaluate_every: epochs between two measurements, the best of which is kept; 0: at the end.
+        preview_every: steps between two pictures of what the network sees in validation images;
+            0: at the end.
+        tensorboard: write the curves for TensorBoard too, which has to be installed.
     """
 
     task: str = "detection2d"
@@ -222,37 +250,29 @@ class RunConfig:
     initial_trunk: str = ""
     threads: int = 0
     save_every: int = 500
+    keep_every: int = 0
+    evaluate_every: int = 0
+    preview_every: int = 0
+    tensorboard: bool = False
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
 
     def __post_init__(self) -> None:
-        fits = [fit.value for fit in Fit]
-        check(self.fit in fits, f"fit: {self.fit!r} is not one of {', '.join(fits)}")
-        run = self.optimiser
-        check(run.batch_size > 0, f"optimiser.batch_size: {run.batch_size} is not positive")
+        _check_known("fit", self.fit, [fit.value for fit in Fit])
+        for name in ("keep_every", "evaluate_every", "preview_every"):
+            check(getattr(self, name) >= 0, f"{name}: {getattr(self, name)} is negative")
+        check(self.save_every > 0, f"save_every: {self.save_every} is not positive")
         both = self.initial_weights and self.initial_trunk
         check(not both, "initial_trunk: initial_weights are given too; choose one of them")
-        check(
-            run.schedule in ("step", "cosine"),
-            f"optimiser.schedule: {run.schedule!r} is not one of step, cosine",
-        )
-        check(
-            run.precision in ("float32", "bfloat16"),
-            f"optimiser.precision: {run.precision!r} is not one of float32, bfloat16",
-        )
         losses = ("l1", "smooth_l1") if self.task in ("detection2d", "ctdet") else ("l1",)
         check(
             self.loss.regression in losses,
             f"loss.regression: {self.loss.regression!r} is not one of {', '.join(losses)} that "
             f"{self.task} has",
         )
-        known = ("coco", "imagenet")
-        check(
-            self.pixel_statistics in known,
-            f"pixel_statistics: {self.pixel_statistics!r} is not one of {', '.join(known)}",
-        )
+        _check_known("pixel_statistics", self.pixel_statistics, ("coco", "imagenet"))
 
     def steps_per_epoch(self, num_images: int) -> int:
         """Full batches of an epoch; the rest is left out, as in the authors' training.
@@ -286,6 +306,10 @@ class RunConfig:
             return preset
         except ValueError as error:
             raise ConfigError(str(error)) from None
+
+
+def _check_known(key: str, value: str, known: Sequence[str]) -> None:
+    check(value in known, f"{key}: {value!r} is not one of {', '.join(known)}")
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 from centernet_ros.image import normalise
@@ -19,11 +22,16 @@ from centernet_ros.presets import ModelPreset
 from centernet_ros.structures import Detections2D
 from centernet_ros.tasks.base import Task
 from training.config import OptimiserConfig
-from training.data.loading import Batch, evaluation_batches
+from training.data.loading import Batch, EvaluationItem, evaluation_batches
 from training.data.sample import Sample, SampleSet
+from training.distributed import ALONE, World, wrap
+from training.learner import Learner, update_average
 from training.measuring import Metrics, measure
 
 EVALUATION_BATCH = 8
+
+HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+"""Types of 16 bits in which convolutions can be computed."""
 
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
@@ -62,9 +70,8 @@ def learning_rate(config: OptimiserConfig, step: int, steps_per_epoch: int) -> f
 
 
 def train(
-    model: nn.Module,
+    learner: Learner,
     task: Task[Any],
-    optimiser: torch.optim.Optimizer,
     *,
     batches: Iterable[Batch],
     preset: ModelPreset,
@@ -72,40 +79,175 @@ def train(
     steps_per_epoch: int,
     first_step: int,
     after_step: Callable[[StepResult], bool],
+    world: World = ALONE,
+    names: Sequence[str] = (),
 ) -> int:
     """Optimise until the batches end or `after_step` returns False; gives the steps done.
+
+    Args:
+        learner: what is trained.
+        task: whose losses it learns by.
+        batches: `config.accumulate` for each step, of this process.
+        preset: how images become network inputs.
+        config: the schedule.
+        steps_per_epoch: steps in which every image is seen once.
+        first_step: steps done before.
+        after_step: called after each step; all processes have to give the same answer.
+        world: the processes that share the batches.
+        names: of the samples, for messages.
 
     Raises:
         TrainingError: The loss is not finite.
     """
-    model.train()
-    device = next(model.parameters()).device
-    half = config.precision == "bfloat16"
+    learner.model.train()
+    network = wrap(learner.model, world)
     step = first_step
-    for batch in batches:
+    for parts in _together(batches, config.accumulate):
         rate = learning_rate(config, step, steps_per_epoch)
-        for group in optimiser.param_groups:
+        for group in learner.optimiser.param_groups:
             group["lr"] = rate
-        targets = {name: value.to(device) for name, value in batch.items() if name != "image"}
-        image = normalise(batch["image"].to(device), preset)
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            stacks = model(image.contiguous(memory_format=torch.channels_last))
-        stacks = [{name: value.float() for name, value in maps.items()} for maps in stacks]
-        loss, parts = task.total_loss(stacks, targets)
-        if not torch.isfinite(loss):
-            losses = ", ".join(f"{name} {value.item():g}" for name, value in parts.items())
-            raise TrainingError(f"loss is not finite at step {step + 1} ({losses})")
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
         step += 1
-        values = {name: value.item() for name, value in parts.items()}
-        if not after_step(StepResult(step, loss.item(), values, rate)):
+        learner.optimiser.zero_grad(set_to_none=True)
+        losses, suspects = _differentiate(
+            network, learner, task, parts, preset=preset, precision=config.precision, world=world
+        )
+        if not math.isfinite(losses["loss"]):
+            _refuse(step, losses, [names[i] for i in suspects] if names else [], world)
+        _update(learner, config, step)
+        loss = losses.pop("loss")
+        if not after_step(StepResult(step, loss, losses, rate)):
             break
     return step
 
 
+def _together(batches: Iterable[Batch], count: int) -> Iterator[list[Batch]]:
+    """Lists of so many batches."""
+    iterator = iter(batches)
+    while parts := list(islice(iterator, count)):
+        yield parts
+
+
+def _differentiate(
+    network: nn.Module,
+    learner: Learner,
+    task: Task[Any],
+    parts: Sequence[Batch],
+    *,
+    preset: ModelPreset,
+    precision: str,
+    world: World,
+) -> tuple[dict[str, float], list[int]]:
+    """Add up the gradients of a step in all processes.
+
+    Returns:
+        The loss and its parts over the whole batch; the samples of this process that may be the
+        reason where it is not finite.
+    """
+    weights = next(network.parameters())
+    device = weights.device
+    parts = [{name: value.to(device) for name, value in part.items()} for part in parts]
+    counts = world.totals(_sums([task.counts(part) for part in parts]))
+    shares, suspects = [], []
+    for number, part in enumerate(parts, start=1):
+        stacks: list[dict[str, Tensor]]
+        with _gradients_stay_here(network) if number < len(parts) else nullcontext():
+            image = normalise(part["image"], preset).to(weights.dtype)
+            with torch.autocast(device.type, HALVES.get(precision), precision in HALVES):
+                stacks = network(image.contiguous(memory_format=torch.channels_last))
+            stacks = [
+                {name: value.to(weights.dtype) for name, value in maps.items()} for maps in stacks
+            ]
+            loss, losses = task.total_loss(stacks, part, counts)
+            if not torch.isfinite(loss):
+                suspects += _suspects(task, stacks, part)
+            # Averaged over the processes, gradients of shares have to become their sum.
+            learner.scaler.scale(loss * world.size).backward()
+        shares.append({"loss": loss.detach(), **{n: value.detach() for n, value in losses.items()}})
+    totals = world.totals(_sums(shares))
+    return {name: value.item() for name, value in totals.items()}, suspects
+
+
+def _gradients_stay_here(network: nn.Module) -> AbstractContextManager[None]:
+    """Leave the exchange of gradients to the last part of a step."""
+    return network.no_sync() if isinstance(network, DistributedDataParallel) else nullcontext()
+
+
+def _sums(items: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([item[name] for item in items]).sum(0) for name in items[0]}
+
+
+def _update(learner: Learner, config: OptimiserConfig, step: int) -> None:
+    """Change the weights by the gradients at hand."""
+    if config.clip:
+        learner.scaler.unscale_(learner.optimiser)
+        nn.utils.clip_grad_norm_(learner.model.parameters(), config.clip)
+    learner.scaler.step(learner.optimiser)
+    learner.scaler.update()
+    if learner.average is not None:
+        update_average(learner.average, learner.model, config.average, step)
+
+
+@torch.no_grad()
+def _suspects(task: Task[Any], stacks: Sequence[Mapping[str, Tensor]], part: Batch) -> list[int]:
+    """Samples of a batch whose own loss is not finite; all of them where none stands out."""
+    found = []
+    samples: list[int] = part["sample"].tolist()
+    for i, sample in enumerate(samples):
+        own = [{name: value[i : i + 1] for name, value in maps.items()} for maps in stacks]
+        loss, _ = task.total_loss(own, {name: value[i : i + 1] for name, value in part.items()})
+        if not torch.isfinite(loss):
+            found.append(sample)
+    return found or samples
+
+
+def _refuse(
+    step: int, losses: Mapping[str, float], suspects: Sequence[str], world: World
+) -> NoReturn:
+    values = ", ".join(f"{name} {value:g}" for name, value in losses.items() if name != "loss")
+    images = ", ".join(world.gathered(suspects))
+    raise TrainingError(
+        f"loss is not finite at step {step} ({values})"
+        + (f" with the images {images}" if images else "")
+        + ": look at their labels with training.check, or lower optimiser.learning_rate"
+    )
+
+
+Reader = Callable[[Sequence[EvaluationItem]], list[Detections2D]]
+"""Samples with their network inputs and views to the results of each."""
+
+
+def network_reader(model: CenterNet, task: Task[Any], preset: ModelPreset) -> Reader:
+    """The network's answer to the inputs, as the detector decodes it."""
+    weights = next(model.parameters())
+
+    def read(items: Sequence[EvaluationItem]) -> list[Detections2D]:
+        inputs = torch.stack([item[1] for item in items]).to(weights.device)
+        raw = model(normalise(inputs, preset).to(weights.dtype))[-1]
+        maps = {name: value.float() for name, value in raw.items()}
+        return task.decode(maps, [item[2] for item in items], preset.max_detections)
+
+    return read
+
+
 @torch.inference_mode()
+def predict(
+    read: Reader, preset: ModelPreset, samples: SampleSet, workers: int
+) -> tuple[list[Sample], list[Detections2D]]:
+    """All samples, without their pixels, and what was found in each.
+
+    Raises:
+        DataError: An image cannot be used.
+    """
+    seen: list[Sample] = []
+    results: list[Detections2D] = []
+    batches = evaluation_batches(samples, preset, EVALUATION_BATCH, workers)
+    for batch in tqdm(batches, desc="evaluating", unit="batch", leave=False):
+        results += read(batch)
+        # Thousands of images do not fit into the memory.
+        seen += [dataclasses.replace(item[0], image=_NO_IMAGE) for item in batch]
+    return seen, results
+
+
 def evaluate(
     model: CenterNet, task: Task[Any], preset: ModelPreset, samples: SampleSet, workers: int
 ) -> Metrics:
@@ -116,15 +258,6 @@ def evaluate(
     """
     training = model.training
     model.eval()
-    device = next(model.parameters()).device
-    seen: list[Sample] = []
-    results: list[Detections2D] = []
-    batches = evaluation_batches(samples, preset, EVALUATION_BATCH, workers)
-    for batch in tqdm(batches, desc="evaluating", unit="batch", leave=False):
-        inputs: Tensor = torch.stack([item[1] for item in batch]).to(device)
-        maps = model(normalise(inputs, preset))[-1]
-        results += task.decode(maps, [item[2] for item in batch], preset.max_detections)
-        # Thousands of images do not fit into the memory.
-        seen += [dataclasses.replace(item[0], image=_NO_IMAGE) for item in batch]
+    seen, results = predict(network_reader(model, task, preset), preset, samples, workers)
     model.train(training)
     return measure(samples.benchmark, seen, results, preset.class_names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
@@ -9,15 +10,16 @@ from torch import Tensor
 
 from centernet_ros.structures import Detections2D, Poses
 from training.data.sample import Sample
-from training.evaluation.coco import evaluate_boxes, evaluate_poses
+from training.evaluation.coco import BoxMetrics, PoseMetrics, evaluate_boxes, evaluate_poses
 from training.evaluation.kitti import (
     CLASSES,
     KittiClass,
     KittiFrame,
+    KittiMetrics,
     evaluate_kitti,
     kitti_objects,
 )
-from training.evaluation.voc import evaluate_voc
+from training.evaluation.voc import VocMetrics, evaluate_voc
 
 
 class Metrics(Protocol):
@@ -59,6 +61,39 @@ def measure(
         people, found = cast("list[Poses]", truths), cast("list[Poses]", results)
         return evaluate_poses(people, ignored, found, _areas(samples), class_names)
     return evaluate_boxes(truths, ignored, results, class_names, _areas(samples))
+
+
+def headline(metrics: Metrics) -> tuple[str, float]:
+    """The one figure by which two measurements of a run are compared, with its name.
+
+    It is COCO's AP, the mean of VOC's AP, or the mean over KITTI's classes of the moderate AP on
+    the ground at the loose overlap, and without places in the image at the strict one. It is 0
+    where there is nothing to find.
+
+    Raises:
+        TypeError: These metrics have no such figure.
+    """
+    if isinstance(metrics, BoxMetrics | PoseMetrics):
+        return "AP", 0.0 if math.isnan(metrics.ap) else metrics.ap
+    if isinstance(metrics, VocMetrics):
+        return "mAP", metrics.mean_ap
+    if not isinstance(metrics, KittiMetrics):
+        raise TypeError(f"{type(metrics).__name__} has no headline")
+    for kind, overlap in (("bev", min), ("2d", max)):
+        entries = [item for item in metrics.entries if item.metric == kind]
+        chosen = {
+            name: overlap(item.min_overlap for item in entries if item.class_name == name)
+            for name in metrics.num_truths
+        }
+        values = [
+            item.r40[1]
+            for item in entries
+            if item.r40 is not None and item.min_overlap == chosen[item.class_name]
+        ]
+        values = [value for value in values if not math.isnan(value)]
+        if values:
+            return f"{kind} AP|R40 moderate", sum(values) / len(values)
+    return "2d AP|R40 moderate", 0.0
 
 
 def _areas(samples: Sequence[Sample]) -> list[Tensor] | None:

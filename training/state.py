@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import os
 import pickle
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from training.config import ConfigError, RunConfig
+from training.learner import Learner
 
 
-def save_state(
-    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, step: int, config: RunConfig
-) -> None:
-    """Write weights, optimiser and step; an interruption leaves the old file or the new one.
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        step: steps done.
+        best: the best measurement so far, see `training.measuring.headline`; None before the first.
+    """
+
+    step: int = 0
+    best: float | None = None
+
+
+def save_state(path: Path, learner: Learner, progress: Progress, config: RunConfig) -> None:
+    """Write what a run has reached; an interruption leaves the old file or the new one.
 
     The order of the images and their augmentation follow from the seed and the step alone, so
     no state of a random generator is needed.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     state = {
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "step": step,
+        "learner": learner.state(),
+        "step": progress.step,
+        "best": progress.best,
         "config": repr(_what_decides(config)),
     }
     try:
@@ -34,10 +46,8 @@ def save_state(
         partial.unlink(missing_ok=True)
 
 
-def load_state(
-    path: Path, model: nn.Module, optimiser: torch.optim.Optimizer, config: RunConfig
-) -> int:
-    """Fill model and optimiser from a saved state; gives the number of steps done.
+def load_state(path: Path, learner: Learner, config: RunConfig) -> Progress:
+    """Bring a learner to where a saved state was, with however many processes that was.
 
     Raises:
         ConfigError: The file is missing or damaged, or belongs to a run with another configuration.
@@ -45,14 +55,13 @@ def load_state(
     if not path.is_file():
         raise ConfigError(f"nothing to resume: {path} does not exist")
     try:
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         if state["config"] != repr(_what_decides(config)):
             raise ConfigError(
                 f"{path} belongs to a run with another configuration; choose another output folder"
             )
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        return int(state["step"])
+        learner.restore(state["learner"])
+        return Progress(int(state["step"]), state["best"])
     except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         raise ConfigError(f"{path} is damaged: {error}") from None
 

@@ -1,42 +1,37 @@
-"""Train a network: `python -m training.train --config config/training/RUN.yaml`."""
+"""Train a network: `python -m training.train --config config/training/RUN.yaml`.
+
+On several GPUs or machines: `torchrun --nproc-per-node N -m training.train --config ...`.
+"""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
 import shlex
 import signal
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from centernet_ros.backends import choose_device
-from centernet_ros.checkpoint import (
-    CheckpointError,
-    load_model,
-    load_trunk,
-    load_weights,
-    save_checkpoint,
-)
+from centernet_ros.checkpoint import CheckpointError, load_model, load_trunk, load_weights
 from centernet_ros.models import build_model
+from centernet_ros.models.centernet import CenterNet
+from centernet_ros.presets import ModelPreset
+from training.checkpoints import STATE_FILE, Checkpoints
 from training.config import ConfigError, RunConfig, load_config
 from training.data.loading import training_batches, training_task
 from training.data.opening import open_training_samples, open_validation_samples
+from training.distributed import ALONE, World, joined_world, own_device
 from training.engine import StepResult, TrainingError, evaluate, train
+from training.learner import start_learner
+from training.logs import RunLog
 from training.measuring import Metrics
-from training.state import load_state, save_state
-
-STATE_FILE = "state.pt"
-WEIGHTS_FILE = "weights.safetensors"
-LOG_FILE = "log.jsonl"
+from training.report import PREVIEW_FILE, write_report
+from training.state import Progress, load_state
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,71 +39,101 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
         config = load_config(options.config, options.set)
-        device = choose_device(options.device)
-        return run(config, device, resume=options.resume)
+        with joined_world() as world:
+            device = choose_device(own_device(options.device, world))
+            return run(config, device, resume=options.resume, world=world)
     except (ConfigError, CheckpointError, TrainingError, ValueError) as error:
         print(f"training.train: {error}", file=sys.stderr)
         return 1
 
 
-def run(config: RunConfig, device: torch.device, *, resume: bool = False) -> int:
+def run(
+    config: RunConfig, device: torch.device, *, resume: bool = False, world: World = ALONE
+) -> int:
     """Train, save and evaluate; gives 0, or 128 + signal when a signal ended the training early."""
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
     if not resume and (output / STATE_FILE).exists():
         raise ConfigError(f"{output} holds a run already: --resume it or choose another output")
+    world.check_divides(config.optimiser.batch_size, config.optimiser.accumulate)
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     samples = open_training_samples(config)
-    open_validation_samples(
-        config, samples.class_names
-    )  # so that mistakes show before the training
-    steps_per_epoch = config.steps_per_epoch(len(samples))
+    # Opened before the training, so that mistakes show at once.
+    validation = open_validation_samples(config, samples.class_names)
     preset = config.preset(samples.class_names)
     task = training_task(config, preset)
+    learner = start_learner(_network(config, preset), config.optimiser, device, world)
+    progress = load_state(output / STATE_FILE, learner, config) if resume else Progress()
+    steps_per_epoch = config.steps_per_epoch(len(samples))
+    total = steps_per_epoch * config.optimiser.epochs
+    checkpoints = Checkpoints(
+        config,
+        learner,
+        task,
+        preset,
+        validation,
+        steps_per_epoch=steps_per_epoch,
+        best=progress.best,
+        facts={"command": _command(), "seed": config.seed},
+    )
+    log = RunLog(config, progress.step, total, silent=not world.leads)
+    with log, _caught_signals() as caught:
+
+        def after_step(result: StepResult) -> bool:
+            signalled[0] = world.largest(caught[0] if caught else 0)
+            log.add(result)
+            if world.leads:
+                checkpoints.after_step(result.step, last=signalled[0] > 0)
+            return not signalled[0]
+
+        signalled = [0]
+        done = train(
+            learner,
+            task,
+            batches=training_batches(samples, config, progress.step, world),
+            preset=preset,
+            config=config.optimiser,
+            steps_per_epoch=steps_per_epoch,
+            first_step=progress.step,
+            after_step=after_step,
+            world=world,
+            names=samples.names,
+        )
+    if done < total:
+        if world.leads:
+            print(f"stopped at step {done} of {total}; the same command with --resume goes on")
+        return 128 + signalled[0]
+    if world.leads:
+        _finish(config, checkpoints, device, total, len(samples))
+    return 0
+
+
+def _network(config: RunConfig, preset: ModelPreset) -> CenterNet:
+    """The network with the weights that the run starts from."""
     model = build_model(preset.backbone, preset.task, len(preset.class_names))
     if config.initial_weights:
         load_weights(model, config.initial_weights)
     if config.initial_trunk:
         load_trunk(model, config.initial_trunk)
-    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(model.parameters(), config.optimiser.learning_rate)
-    first_step = load_state(output / STATE_FILE, model, optimiser, config) if resume else 0
+    return model
 
-    total = steps_per_epoch * config.optimiser.epochs
-    with _caught_signals() as caught, _Progress(config, output, first_step, total) as progress:
 
-        def after_step(result: StepResult) -> bool:
-            progress.show(result)
-            stop = bool(caught)
-            if stop or result.step == total or result.step % config.save_every == 0:
-                save_state(output / STATE_FILE, model, optimiser, result.step, config)
-            return not stop
-
-        done = train(
-            model,
-            task,
-            optimiser,
-            batches=training_batches(samples, config, first_step),
-            preset=preset,
-            config=config.optimiser,
-            steps_per_epoch=steps_per_epoch,
-            first_step=first_step,
-            after_step=after_step,
-        )
-    if done < total:
-        print(f"stopped at step {done} of {total}; the same command with --resume goes on")
-        return 128 + caught[0]
-
-    path = output / WEIGHTS_FILE
-    save_checkpoint(path, model, preset, dtype=torch.float16)
+def _finish(
+    config: RunConfig, checkpoints: Checkpoints, device: torch.device, step: int, num_images: int
+) -> None:
+    """Write, measure and report the result."""
+    path = checkpoints.save_result({})
     metrics = _evaluate_file(path, config, device)
     # The figures go beside the weights that they were measured on.
-    notes = {"command": _command(), "seed": config.seed, "metrics": metrics.to_dict()}
-    save_checkpoint(path, model, preset, dtype=torch.float16, notes=notes)
-    print(f"weights: {path}\n{metrics.table()}")
-    return 0
+    checkpoints.save_result({"metrics": metrics.to_dict()})
+    if config.evaluate_every:
+        checkpoints.keep_best(metrics, step)
+    checkpoints.preview(checkpoints.folder / PREVIEW_FILE)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    report = write_report(config, metrics, command=_command(), device=name, num_images=num_images)
+    print(f"weights: {path}\nreport: {report}\n{metrics.table()}")
 
 
 def _evaluate_file(path: Path, config: RunConfig, device: torch.device) -> Metrics:
@@ -117,34 +142,6 @@ def _evaluate_file(path: Path, config: RunConfig, device: torch.device) -> Metri
     samples = open_validation_samples(config, preset.class_names)
     task = training_task(config, preset)
     return evaluate(model.to(device), task, preset, samples, config.data.workers)
-
-
-class _Progress:
-    """A progress bar with loss and images per second, and a log with one line per step."""
-
-    def __init__(self, config: RunConfig, output: Path, first_step: int, total: int) -> None:
-        self._batch_size = config.optimiser.batch_size
-        self._bar = tqdm(total=total, initial=first_step, desc="training", unit="step")
-        # A resumed run goes on behind its own lines.
-        self._log = (output / LOG_FILE).open("a" if first_step else "w", buffering=1)
-        self._last = time.perf_counter()
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-        self._log.close()
-
-    def show(self, result: StepResult) -> None:
-        """Add one step."""
-        now = time.perf_counter()
-        speed = self._batch_size / (now - self._last)
-        self._last = now
-        line: dict[str, Any] = {**dataclasses.asdict(result), "images_per_second": round(speed, 2)}
-        self._log.write(json.dumps(line) + "\n")
-        self._bar.set_postfix_str(f"loss {result.loss:.3f}, {speed:.1f} images/s", refresh=False)
-        self._bar.update()
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def test_values_and_overrides_arrive_with_their_types(tmp_path):
         ("input_size: 128", "input_size: expected a list of 2"),
         ("fit: stretch", "fit: 'stretch' is not one of letterbox"),
         ("optimiser: {schedule: linear}", "optimiser.schedule: 'linear'"),
-        ("optimiser: {precision: float16}", "optimiser.precision: 'float16'"),
+        ("optimiser: {precision: half}", "optimiser.precision: 'half'"),
         ("optimiser: {batch_size: 0}", "optimiser.batch_size: 0"),
         ("data: {kind: video}", "data.kind: 'video' is not one of street, coco, voc, kitti"),
         ("data: {kind: video, train: {}}", "data.kind: 'video' is not one of street, coco, voc"),

@@ -22,9 +22,14 @@ from centernet_ros.tasks.base import Task
 from training.augment import random_colour, random_view
 from training.config import RunConfig
 from training.data.sample import DataError, Sample, SampleSet
+from training.distributed import ALONE, World
 
 Batch = dict[str, Tensor]
-"""`image` (B, H, W, 3) uint8 and the task's targets, each with the batch in front."""
+"""`image` (B, H, W, 3) uint8, `sample` (B,) its number in the set, and the task's targets."""
+
+
+EvaluationItem = tuple[Sample, Tensor, View]
+"""A sample, its (H, W, 3) uint8 network input and its view."""
 
 
 class TrainingSet(Dataset[Batch]):
@@ -55,25 +60,33 @@ class TrainingSet(Dataset[Batch]):
         view = random_view(sample, self.preset, self.config.augment, random)
         image = random_colour(warp(sample.image, view), self.config.augment, random)
         targets = self.task.encode(sample.truth, view, view.grid_size, sample.ignored)
-        return {"image": torch.from_numpy(image), **targets}
+        return {"image": torch.from_numpy(image), "sample": torch.tensor(index), **targets}
 
 
 @dataclass(frozen=True)
 class ShuffledSteps(Sampler[list[tuple[int, int]]]):
-    """The keys of every batch from a step of the run on, shuffled anew in each epoch."""
+    """The keys of every batch from a step of the run on, shuffled anew in each epoch.
+
+    A step takes `accumulate` batches one after another. Each is shared among the processes, so that
+    the same images meet in it however many there are.
+    """
 
     config: RunConfig
     num_images: int
     first_step: int
+    world: World = ALONE
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         steps = self.config.steps_per_epoch(self.num_images)
-        size = self.config.optimiser.batch_size
+        size, parts = self.config.optimiser.batch_size, self.config.optimiser.accumulate
+        share = size // (parts * self.world.size)
         for step in range(self.first_step, steps * self.config.optimiser.epochs):
             epoch, batch = divmod(step, steps)
             order = np.random.default_rng([self.config.seed, epoch])
-            indices = order.permutation(self.num_images)
-            yield [(epoch, int(i)) for i in indices[batch * size : (batch + 1) * size]]
+            indices = order.permutation(self.num_images)[batch * size : (batch + 1) * size]
+            for part in range(parts):
+                start = (part * self.world.size + self.world.rank) * share
+                yield [(epoch, int(i)) for i in indices[start : start + share]]
 
 
 def training_task(config: RunConfig, preset: ModelPreset) -> Task[Any]:
@@ -90,21 +103,23 @@ def training_task(config: RunConfig, preset: ModelPreset) -> Task[Any]:
     return task
 
 
-def training_batches(samples: SampleSet, config: RunConfig, first_step: int) -> Iterator[Batch]:
-    """Every batch of the run from a step on.
+def training_batches(
+    samples: SampleSet, config: RunConfig, first_step: int, world: World = ALONE
+) -> Iterator[Batch]:
+    """Every batch of the run from a step on: this process's share of it, see `ShuffledSteps`.
 
     Raises:
         DataError: An image cannot be used.
     """
     loader = DataLoader(
         TrainingSet(samples, config),
-        batch_sampler=ShuffledSteps(config, len(samples), first_step),
+        batch_sampler=ShuffledSteps(config, len(samples), first_step, world),
         **_workers(config.data.workers),
     )
     return _without_traceback(loader)
 
 
-class EvaluationSet(Dataset[tuple[Sample, Tensor, View]]):
+class EvaluationSet(Dataset[EvaluationItem]):
     """Images as the detector would see them, with their samples."""
 
     def __init__(self, samples: SampleSet, preset: ModelPreset) -> None:
@@ -114,8 +129,8 @@ class EvaluationSet(Dataset[tuple[Sample, Tensor, View]]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> tuple[Sample, Tensor, View]:
-        """A sample, its (H, W, 3) uint8 network input and its view."""
+    def __getitem__(self, index: int) -> EvaluationItem:
+        """See `EvaluationItem`."""
         sample = self.samples[index]
         size = (sample.image.shape[0], sample.image.shape[1])
         view = view_of(size, self.preset, sample.camera)
@@ -124,7 +139,7 @@ class EvaluationSet(Dataset[tuple[Sample, Tensor, View]]):
 
 def evaluation_batches(
     samples: SampleSet, preset: ModelPreset, batch_size: int, workers: int
-) -> Iterator[list[tuple[Sample, Tensor, View]]]:
+) -> Iterator[list[EvaluationItem]]:
     """Lists of (sample, input, view) in the order of the samples.
 
     Inputs of a list have one size: where they differ (`Fit.KEEP`), it holds one.

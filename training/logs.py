@@ -1,0 +1,98 @@
+"""How a run is followed: a progress bar, JSON lines, and TensorBoard where it is wanted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from training.config import ConfigError, RunConfig
+from training.engine import StepResult
+
+LOG_FILE = "log.jsonl"
+
+
+class RunLog:
+    """One line of every step; a bar with loss, images per second and the time that is left."""
+
+    def __init__(self, config: RunConfig, first_step: int, total: int, *, silent: bool) -> None:
+        """Begin, or go on behind the lines of the steps that are done.
+
+        Args:
+            config: the run.
+            first_step: steps done before.
+            total: steps of the whole run.
+            silent: write and show nothing, as another process does it.
+
+        Raises:
+            ConfigError: TensorBoard is wanted and not installed.
+        """
+        self._batch_size = config.optimiser.batch_size
+        self._silent = silent
+        self._curves = None if silent or not config.tensorboard else _open_tensorboard(config)
+        self._bar = tqdm(
+            total=total, initial=first_step, desc="training", unit="step", disable=silent
+        )
+        path = Path(config.output) / LOG_FILE
+        if not silent:
+            _cut(path, first_step)
+            self._log = path.open("a", buffering=1)
+        self._last = time.perf_counter()
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+        if not self._silent:
+            self._log.close()
+        if self._curves is not None:
+            self._curves.close()
+
+    def add(self, result: StepResult) -> None:
+        """Add one step."""
+        if self._silent:
+            return
+        now = time.perf_counter()
+        speed = self._batch_size / (now - self._last)
+        self._last = now
+        line: dict[str, Any] = {**dataclasses.asdict(result), "images_per_second": round(speed, 2)}
+        self._log.write(json.dumps(line) + "\n")
+        if self._curves is not None:
+            values = {"loss": result.loss, **{f"losses/{n}": v for n, v in result.parts.items()}}
+            for name, value in {**values, "learning_rate": result.learning_rate}.items():
+                self._curves.add_scalar(name, value, result.step)
+        self._bar.set_postfix_str(f"loss {result.loss:.3f}, {speed:.1f} images/s", refresh=False)
+        self._bar.update()
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The lines of a log; a last one that a kill cut short is left out."""
+    lines = []
+    for text in path.read_text().splitlines() if path.exists() else []:
+        try:
+            lines.append(json.loads(text))
+        except json.JSONDecodeError:
+            break
+    return lines
+
+
+def _cut(path: Path, steps: int) -> None:
+    """Leave the lines of so many steps: those behind the last saved state are done again."""
+    lines = [line for line in read_log(path) if line["step"] <= steps]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _open_tensorboard(config: RunConfig) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ConfigError(
+            "tensorboard: the package is not installed; pip install tensorboard, or set the key "
+            "to false: the same figures stand in log.jsonl"
+        ) from None
+    return SummaryWriter(config.output)  # type: ignore[no-untyped-call]
