@@ -3,6 +3,10 @@
 The file takes an image batch as input `image`, (B, 3, H, W) float32, normalised as the preset
 says, and answers the raw maps by name. The preset is in its metadata as JSON, entry `preset`. It
 is written only if it answers what PyTorch answers.
+
+ONNX takes any B, H and W unless told otherwise. An IR takes one image of the preset's size;
+OpenVINO's `reshape` changes that before it is compiled (with sizes left open it compiles some of
+our networks, and refuses others).
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from centernet_ros.backends import BackendError, TorchBackend, missing_packages
 from centernet_ros.backends.agreement import check_agreement, check_input
 from centernet_ros.checkpoint import load_model
 from centernet_ros.models.centernet import CenterNet
-from centernet_ros.presets import Fit, ModelPreset
+from centernet_ros.presets import ModelPreset
 
 METADATA_KEY = "preset"
 EXECUTORS = {".onnx": "onnxruntime", ".xml": "openvino"}
@@ -39,7 +43,8 @@ def export(model: CenterNet, preset: ModelPreset, out: Path, size: Size | None =
         model: the network.
         preset: what it was trained for.
         out: file to write; an older one is replaced only by one that passed the check.
-        size: height, width of the only input it shall take; by default it takes any.
+        size: height, width of the only input it takes; by default any for ONNX, and the preset's
+            for an IR.
 
     Returns:
         Greatest difference from PyTorch, as a share of a map's largest value.
@@ -65,8 +70,12 @@ def export(model: CenterNet, preset: ModelPreset, out: Path, size: Size | None =
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
         partial = Path(folder) / out.name
-        (_write_onnx if out.suffix == ".onnx" else _write_ir)(model, metadata, partial, size)
-        noise = check_input((1, 3, *(size or _usual_size(preset, step))))
+        usual = size or _usual_size(preset, step)
+        if out.suffix == ".onnx":
+            _write_onnx(model, metadata, partial, size)
+        else:
+            _write_ir(model, metadata, partial, usual)
+        noise = check_input((1, 3, *usual))
         expected = TorchBackend(model, noise.device)(noise)
         worst = check_agreement(out.name, "float32", run_file(partial, noise), expected)
         # An IR's weights go first: an interruption leaves no description without them.
@@ -84,9 +93,12 @@ def run_file(path: Path, batch: Tensor) -> dict[str, Tensor]:
         values = session.run(names, {"image": batch.numpy()})
     else:
         openvino = importlib.import_module("openvino")
-        network = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        core = openvino.Core()
+        network = core.read_model(path)
+        network.reshape(list(batch.shape))
+        compiled = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         names = [output.get_any_name() for output in network.outputs]
-        values = network({"image": batch.numpy()}).values()
+        values = compiled({"image": batch.numpy()}).values()
     return {name: torch.from_numpy(value) for name, value in zip(names, values, strict=True)}
 
 
@@ -118,22 +130,22 @@ def _write_onnx(
     program.save(path)
 
 
-def _write_ir(model: CenterNet, metadata: Mapping[str, str], path: Path, size: Size | None) -> None:
+def _write_ir(model: CenterNet, metadata: Mapping[str, str], path: Path, size: Size) -> None:
     import openvino
 
     from centernet_ros.backends.openvino_backend import convert
 
     network: Any = convert(model)
-    if size is not None:
-        network.reshape([-1, 3, *size])
+    network.reshape([1, 3, *size])
     for key, value in metadata.items():
         network.set_rt_info(value, key)
     openvino.save_model(network, path, compress_to_fp16=False)
 
 
 def _usual_size(preset: ModelPreset, step: int) -> Size:
-    """A size of images that the network will see."""
-    return (4 * step, 8 * step) if preset.fit is Fit.KEEP else preset.input_size
+    """The preset's size, or the next one that the network takes."""
+    height, width = (-(-side // step) * step for side in preset.input_size)
+    return height, width
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -144,7 +156,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("weights", help="weights file, ours or the authors'")
     parser.add_argument("out", type=Path, help="file to write: OUT.onnx or OUT.xml")
-    parser.add_argument("--size", metavar="HxW", help="only this input size; by default any")
+    parser.add_argument(
+        "--size",
+        metavar="HxW",
+        help="the only input size; by default any for ONNX, the preset's for an IR",
+    )
     parser.add_argument("--preset", help="name of a preset, instead of the file's own")
     options = parser.parse_args(arguments)
     try:

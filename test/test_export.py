@@ -36,7 +36,7 @@ def test_command(kind, tmp_path, capsys):
     assert main([str(tmp_path / "w.safetensors"), str(out)]) == 0
     assert f"{out}: agrees with PyTorch to " in capsys.readouterr().out
     assert read_preset(out) == preset
-    # Any shape, and under the names of the heads.
+    # Any shape (which an IR is given first), and under the names of the heads.
     batch = torch.randn(2, 3, 96, 32)
     got = run_file(out, batch)
     with torch.no_grad():

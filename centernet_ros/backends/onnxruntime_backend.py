@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.export import Dim
 
 from centernet_ros.backends.agreement import BackendError, check_agreement, check_input
 from centernet_ros.backends.cache import cached, model_key
 from centernet_ros.backends.torch_backend import TorchBackend
-from centernet_ros.backends.tracing import LastStack, example_input, map_names
+from centernet_ros.backends.tracing import LastStack, example_input, input_step, map_names
 from centernet_ros.models.centernet import CenterNet
 
 OPSET = 20
@@ -96,22 +97,32 @@ def convert(model: CenterNet, size: tuple[int, int] | None = None) -> Any:
     Args:
         model: the network.
         size: height, width of its input; by default any.
+
+    Raises:
+        BackendError: PyTorch cannot export it.
     """
-    names = map_names(model)
+    names, step = map_names(model), input_step(model)
     example = example_input(model) if size is None else torch.zeros(2, 3, *size)
-    dynamic = {0: "batch", **({2: "height", 3: "width"} if size is None else {})}
+    dynamic: dict[int, Any] = {0: Dim("batch")}
+    if size is None:
+        # The exporter cannot see by itself that halving a side again and again leaves no rest.
+        dynamic |= {2: step * Dim("height_steps"), 3: step * Dim("width_steps")}
     network = LastStack(model).eval()
-    with torch.no_grad(), _quiet():
-        return torch.onnx.export(
-            network,
-            (example,),
-            dynamo=True,
-            opset_version=OPSET,
-            dynamic_shapes=(dynamic,),
-            input_names=["image"],
-            output_names=names,
-            verbose=False,
-        )
+    try:
+        with torch.no_grad(), _quiet():
+            return torch.onnx.export(
+                network,
+                (example,),
+                dynamo=True,
+                opset_version=OPSET,
+                dynamic_shapes=(dynamic,),
+                input_names=["image"],
+                output_names=names,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise BackendError(f"PyTorch cannot export the network to ONNX: {reason}") from error
 
 
 @contextlib.contextmanager

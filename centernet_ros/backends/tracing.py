@@ -25,9 +25,14 @@ class LastStack(nn.Module):
 
 
 def example_input(model: CenterNet) -> Tensor:
-    """A small network input, of two images and of sides that differ."""
-    step = getattr(model, "input_multiple", STEP)
-    return torch.zeros(2, 3, step, 2 * step)
+    """A small network input, whose sizes are all different and none is one."""
+    step = input_step(model)
+    return torch.zeros(2, 3, 3 * step, 2 * step)
+
+
+def input_step(model: CenterNet) -> int:
+    """What height and width of an input are multiples of."""
+    return int(getattr(model, "input_multiple", STEP))
 
 
 @torch.inference_mode()

@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision.ops import deform_conv2d
 
 from centernet_ros.backends import BACKENDS, BackendError, choose_backend, open_backend
-from centernet_ros.backends.agreement import check_input, differences
+from centernet_ros.backends.agreement import check_agreement, check_input
 from centernet_ros.benchmark.timing import Run, Times, measure
 from centernet_ros.detector import Detector
 from centernet_ros.image import Image, view_of
@@ -75,7 +75,7 @@ def random_model(backbone: str, task: str, classes: int) -> CenterNet:
 
 def eager(model: CenterNet, device: torch.device) -> Callable[[Tensor], dict[str, Tensor]]:
     """The baseline: nothing done for speed, as someone would write it who ports the authors."""
-    model = copy.deepcopy(model).to(device)
+    model = copy.deepcopy(model).eval().to(device)
     for module in model.modules():
         if isinstance(module, DeformConv):
             module.__class__ = OperatorConv
@@ -110,7 +110,7 @@ def time_executors(
             label = f"{name} {precision}"
             try:
                 executor = open_backend(name, copy.deepcopy(model), device, precision)
-                found[label] = max(differences(executor(batch), expected).values())
+                found[label] = check_agreement(label, precision, executor(batch), expected)
             except BackendError as error:
                 refused.append(ExecutorTimes(label, None, reason=str(error)))
                 continue
