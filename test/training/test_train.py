@@ -1,5 +1,6 @@
 """Training learns, stops cleanly, and resumes to the weights of the uninterrupted run."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -8,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -112,6 +115,66 @@ def test_a_killed_run_goes_on_from_its_last_saved_state(tmp_path, whole_run):
     expected = weights(whole_run)
     for name, value in weights(tmp_path / "run").items():
         assert torch.equal(value, expected[name]), name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_run_killed_ten_times_ends_with_the_same_weights(tmp_path, whole_run):
+    config = write_config(tmp_path, "run", TOY.replace("save_every: 4", "save_every: 1"))
+    log = tmp_path / "run" / "log.jsonl"
+    random = np.random.default_rng(0)
+    for kill in range(10):
+        resume = ["--resume"] if (tmp_path / "run" / "state.pt").exists() else []
+        process = subprocess.Popen(command(config, *resume), cwd=ROOT)
+        # At random: while it starts, within a step or while it writes.
+        if kill % 2:
+            wait_for_steps(log, min(7, kill), process)
+        time.sleep(random.uniform(0, 0.5))
+        process.kill()
+        process.wait()
+        for path in (tmp_path / "run").glob("state.pt"):
+            assert torch.load(path, weights_only=True)["step"] <= 8
+
+    resume = ["--resume"] if (tmp_path / "run" / "state.pt").exists() else []
+    subprocess.run(command(config, *resume), cwd=ROOT, check=True)
+    steps = [json.loads(line)["step"] for line in log.open()]
+    assert steps == list(range(1, 9))
+    expected = weights(whole_run)
+    for name, value in weights(tmp_path / "run").items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_a_run_leaves_a_report_previews_and_the_best_weights(tmp_path):
+    config = write_config(tmp_path, "run")
+    changes = ["evaluate_every=1", "optimiser.epochs=2"]
+    changes += ["optimiser.average=0.9", "data.train.images=4", "data.validation.images=2"]
+    changes += ["keep_every=3", "preview_every=3", "input_size=[32, 96]"]
+    options = [option for change in changes for option in ("--set", change)]
+    assert main(["--config", str(config), *options, "--device", "cpu"]) == 0
+
+    folder = tmp_path / "run"
+    report = (folder / "report.md").read_text()
+    for text in ("training.train", "| seed | 3 |", "all classes", "torch 2", "batch_size: 2"):
+        assert text in report
+    for name in ("loss.png", "preview.jpg", "preview-00000003.jpg"):
+        assert cv2.imread(str(folder / name)) is not None, name
+    best = read_checkpoint(folder / "best.safetensors")[2]
+    assert best["metrics"].keys() >= {"ap", "ap50"}
+    assert read_checkpoint(folder / "step-00000003.safetensors")[2]["step"] == 3
+    assert (folder / "measurements.jsonl").read_text().count("step") == 2
+    # The running mean is what is written, not the last weights.
+    learner = torch.load(folder / "state.pt", weights_only=True)["learner"]
+    name = "heads.heatmap.2.weight"
+    assert torch.equal(weights(folder)[name], learner["average"][name].half())
+    assert not torch.equal(learner["model"][name], learner["average"][name])
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is not None, reason="it is installed")
+def test_absent_tensorboard_is_one_line(tmp_path, capsys):
+    config = write_config(tmp_path, "run")
+
+    assert main(["--config", str(config), "--set", "tensorboard=true", "--device", "cpu"]) == 1
+    assert "pip install tensorboard" in capsys.readouterr().err
 
 
 def test_the_weights_carry_command_seed_and_metrics(whole_run):

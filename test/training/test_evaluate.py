@@ -1,0 +1,100 @@
+"""Weights are measured on data of every form; the files for the servers give the same figures."""
+
+import json
+
+import pytest
+import torch
+
+from centernet_ros.checkpoint import save_checkpoint
+from centernet_ros.models import build_model
+from centernet_ros.presets import ModelPreset
+from training.evaluate import main
+
+SIZE = (64, 96)
+
+
+def weights(folder, task, names, backbone="resnet18_pyramid"):
+    torch.manual_seed(0)
+    path = folder / f"{task}.safetensors"
+    model = build_model(backbone, task, len(names))
+    save_checkpoint(path, model, ModelPreset(task, backbone, names, SIZE))
+    return path
+
+
+def evaluate(path, *options):
+    return main([str(path), "--workers", "0", "--device", "cpu", *map(str, options)])
+
+
+def figures(path):
+    return json.loads(path.read_text())
+
+
+@pytest.fixture
+def boxes(tmp_path):
+    """Weights for cups and forks."""
+    return weights(tmp_path, "detection2d", ("fork", "cup"))
+
+
+def test_coco_data_and_its_result_file_have_the_same_figures(tmp_path, coco, boxes):
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    options = ("--data", coco.annotations, "--folder", coco.images)
+    # Sizes of the truth, so that something is found at all.
+    options += ("--oracle", "heatmap,size,offset", "--json", one)
+    assert evaluate(boxes, *options, "--results", tmp_path / "out") == 0
+    result_file = tmp_path / "out" / "results.json"
+    assert main(["files", "coco", str(coco.annotations), str(result_file), "--json", str(two)]) == 0
+
+    assert figures(one)["ap50"] == pytest.approx(1.0)
+    assert figures(two)["ap50"] == pytest.approx(1.0)
+
+
+def test_voc_data_and_its_result_files(tmp_path, voc, capsys):
+    path = weights(tmp_path, "detection2d", ("cat", "dog"))
+    options = ("--data", tmp_path, "--list", "train.txt", "--results", tmp_path / "out")
+
+    assert evaluate(path, *options, "--oracle", "heatmap,size,offset") == 0
+    assert "cat" in capsys.readouterr().out
+    best = (tmp_path / "out" / "comp4_det_train_cat.txt").read_text().splitlines()[0].split()
+    assert best[0] == "one"
+    assert [float(number) for number in best[2:]] == pytest.approx([1, 1, 32, 24], abs=1.5)
+
+
+def test_kitti_data_and_its_result_files(tmp_path, kitti):
+    path = weights(tmp_path, "detection3d", ("pedestrian", "car", "cyclist"))
+    out = tmp_path / "out"
+
+    options = ("--data", kitti.folder.parent, "--list", "frames.txt", "--results", out)
+    assert evaluate(path, *options) == 0
+    lines = (out / "000000.txt").read_text().splitlines()
+    assert len(lines) == 100
+    assert all(len(line.split()) == 16 for line in lines)
+    assert (out / "000001.txt").exists()
+
+
+def test_a_runs_configuration_names_the_data(tmp_path, people):
+    path = weights(tmp_path, "pose", ("person",))
+    source = f"{{annotations: {people.annotations}, images: {people.images}}}"
+    config = tmp_path / "run.yaml"
+    config.write_text(f"task: pose\ndata: {{kind: coco, train: {source}, validation: {source}}}\n")
+    output = tmp_path / "figures.json"
+
+    assert evaluate(path, "--data", config, "--json", output, "--flip", "--scales", 1, 1.5) == 0
+    assert 0 <= figures(output)["ap"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--oracle", "depth"), "no head 'depth' for an oracle; known: heatmap, size, offset"),
+        (("--oracle", "size", "--flip"), "--oracle goes with neither --flip"),
+        (("--data", "no/such/place"), "no/such/place: expected a run's configuration"),
+        (("--scales", "0"), "scale"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(tmp_path, coco, boxes, capsys, options, message):
+    given = ("--data", coco.annotations, "--folder", coco.images, *options)
+
+    assert evaluate(boxes, *given) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
