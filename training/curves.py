@@ -12,8 +12,8 @@ from centernet_ros.image import Image
 SIZE = (420, 900)
 """Height, width of the picture in pixels."""
 
-MARGINS = (20, 20, 50, 70)
-"""Pixels above, to the right of, below and to the left of the curves."""
+MARGINS = (20, 150, 50, 70)
+"""Pixels above, to the right of, below and to the left of the curves; names stand to the right."""
 
 COLOURS = ((180, 119, 31), (14, 127, 255), (44, 160, 44), (40, 39, 214), (189, 103, 148))
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -38,7 +38,8 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[float, float]]], x_name: str
     if not len(everything):
         return canvas
     low, high = everything.min(0), everything.max(0)
-    low[1], high[1] = np.floor(low[1] * 4) / 4, np.ceil(high[1] * 4) / 4
+    ticks = _ticks(low[1], high[1])
+    low[1], high[1] = ticks[0], ticks[-1]
     span = np.maximum(high - low, 1e-9)
 
     def place(values: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Image:
@@ -47,11 +48,11 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[float, float]]], x_name: str
         rows = height - bottom - share[:, 1] * (height - top - bottom)
         return np.stack([columns, rows], 1).round().astype(np.int32)  # type: ignore[return-value]
 
-    for y in np.linspace(low[1], high[1], 5):
+    for y in ticks:
         (_, row), *_ = place(np.array([[low[0], y]]))
         cv2.line(canvas, (left, int(row)), (width - right, int(row)), _GREY, 1)
-        cv2.putText(canvas, f"{10**y:.3g}", (8, int(row) + 4), _FONT, 0.42, _DARK, 1, cv2.LINE_AA)
-    for x in np.linspace(low[0], high[0], 5):
+        cv2.putText(canvas, f"{10**y:g}", (8, int(row) + 4), _FONT, 0.42, _DARK, 1, cv2.LINE_AA)
+    for x in np.unique(np.linspace(low[0], high[0], 5).round()):
         (column, _), *_ = place(np.array([[x, low[1]]]))
         where = (int(column) - 12, height - bottom + 18)
         cv2.putText(canvas, f"{x:.0f}", where, _FONT, 0.42, _DARK, 1, cv2.LINE_AA)
@@ -59,9 +60,19 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[float, float]]], x_name: str
     for number, (name, values) in enumerate(points.items()):
         colour = COLOURS[number % len(COLOURS)]
         cv2.polylines(canvas, [place(values)], False, colour, 1 + (number == 0), cv2.LINE_AA)
-        where = (width - right - 150, top + 18 * (number + 1))
+        where = (width - right + 12, top + 18 * (number + 1))
         cv2.putText(canvas, name, where, _FONT, 0.45, colour, 1, cv2.LINE_AA)
     return canvas
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Logarithms of 1, 2 and 5 times powers of ten about a range, with one below and one above."""
+    values = [power + np.log10(digit) for power in range(-12, 13) for digit in (1, 2, 5)]
+    first = max(i for i, value in enumerate(values) if i == 0 or value <= low)
+    last = min(i for i, value in enumerate(values) if i == len(values) - 1 or value >= high)
+    chosen = values[first : max(last, first + 1) + 1]
+    # Far apart, the powers of ten alone are enough.
+    return chosen if len(chosen) <= 10 else [chosen[0], *chosen[3:-3:3], chosen[-1]]
 
 
 def smooth(values: Sequence[tuple[float, float]], count: int = 200) -> list[tuple[float, float]]:

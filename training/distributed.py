@@ -101,6 +101,10 @@ def joined_world() -> Iterator[World]:
         yield ALONE
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    if local_rank < torch.cuda.device_count():
+        # NCCL exchanges objects by way of the current GPU.
+        torch.cuda.set_device(local_rank)
     dist.init_process_group(backend, timeout=PATIENCE)
     try:
         yield World(dist.get_rank(), size)

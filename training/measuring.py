@@ -80,17 +80,12 @@ def headline(metrics: Metrics) -> tuple[str, float]:
     if not isinstance(metrics, KittiMetrics):
         raise TypeError(f"{type(metrics).__name__} has no headline")
     for kind, overlap in (("bev", min), ("2d", max)):
-        entries = [item for item in metrics.entries if item.metric == kind]
-        chosen = {
-            name: overlap(item.min_overlap for item in entries if item.class_name == name)
-            for name in metrics.num_truths
-        }
-        values = [
-            item.r40[1]
-            for item in entries
-            if item.r40 is not None and item.min_overlap == chosen[item.class_name]
-        ]
-        values = [value for value in values if not math.isnan(value)]
+        # Of each class its AP by overlap, where it is measured.
+        classes: dict[str, dict[float, float]] = {}
+        for item in metrics.entries:
+            if item.metric == kind and item.r40 is not None and not math.isnan(item.r40[1]):
+                classes.setdefault(item.class_name, {})[item.min_overlap] = item.r40[1]
+        values = [by_overlap[overlap(by_overlap)] for by_overlap in classes.values()]
         if values:
             return f"{kind} AP|R40 moderate", sum(values) / len(values)
     return "2d AP|R40 moderate", 0.0

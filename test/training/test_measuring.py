@@ -11,8 +11,9 @@ from training.data.sample import Sample
 from training.data.street_samples import StreetSamples
 from training.evaluation.coco import BoxMetrics, PoseMetrics
 from training.evaluation.kitti import KittiMetrics
+from training.evaluation.kitti.metrics import KittiEntry
 from training.evaluation.voc import VocMetrics
-from training.measuring import measure
+from training.measuring import headline, measure
 
 IMAGE = np.zeros((100, 200, 3), np.uint8)
 BOX = torch.tensor([[10.0, 10.0, 60.0, 60.0]])
@@ -94,3 +95,33 @@ def test_own_classes_are_measured_beside_kittis():
 def test_an_unknown_benchmark_is_an_error():
     with pytest.raises(ValueError, match="unknown benchmark 'imagenet'; known: coco, voc, kitti"):
         measure("imagenet", [], [], ("a",))
+
+
+def kitti_metrics(**values):
+    """Moderate AP|R40 of cars and cyclists by metric and overlap, as `bev_50=(30.0, None)`."""
+    entries = [
+        KittiEntry(name, key.split("_")[0], int(key.split("_")[1]) / 100, r40=(99.0, value, 0.0))
+        for key, pair in values.items()
+        for name, value in zip(("car", "cyclist"), pair, strict=True)
+        if value is not None
+    ]
+    return KittiMetrics(1, {"car": (1, 1, 1), "cyclist": (0, 0, 0)}, tuple(entries))
+
+
+def test_the_headline_of_kitti_is_the_ground_at_the_loose_overlap():
+    metrics = kitti_metrics(**{"2d_70": (80, 10), "bev_70": (5, 1), "bev_50": (30, 20)})
+
+    assert headline(metrics) == ("bev AP|R40 moderate", 25)
+
+
+def test_the_headline_of_kitti_leaves_out_classes_that_do_not_exist():
+    assert headline(kitti_metrics(**{"bev_50": (30, float("nan"))}))[1] == 30
+    boxes_alone = kitti_metrics(**{"2d_70": (80, 10), "2d_50": (90, 20)})
+    assert headline(boxes_alone) == ("2d AP|R40 moderate", 45)
+
+
+def test_nothing_to_find_is_no_good_headline():
+    empty = BoxMetrics(*[float("nan")] * 12)
+
+    assert headline(empty) == ("AP", 0.0)
+    assert headline(VocMetrics({"a": 0.5}, {"a": 0.25}, {"a": 1})) == ("mAP", 0.25)
