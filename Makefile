@@ -6,6 +6,8 @@ SHELL := /bin/sh
 
 PYTHON ?=
 BAG ?=
+TASK ?=
+WEIGHTS ?=
 ARGS ?=
 
 # A sourced ROS 2 distribution is used as it is; otherwise ROS 2 Jazzy comes from PyPI into .venv.
@@ -29,6 +31,7 @@ TYPED := $(wildcard centernet_ros training demo standalone)
 
 help:
 	@echo "make demo             set up, then frames -> detections over real ROS 2 (BAG=<rosbag2 folder> replays a drive)"
+	@echo "                      TASK=detection3d shows 3D boxes and a map from above, TASK=pose people; WEIGHTS=<file> others"
 	@echo "make test             set up, then lint, types and tests"
 	@echo "make test-full        the same with the slow tests"
 	@echo "make setup            only set up (.venv/, build/); PYTHON=/path/to/python3.12 chooses the interpreter"
@@ -45,7 +48,8 @@ $(INTERFACES): $(PACKAGES) standalone/build_interfaces.py $(wildcard msg/*.msg s
 	@.venv/bin/python standalone/build_interfaces.py && touch $@
 
 demo: setup
-	@.venv/bin/python -m demo $(if $(BAG),--bag "$(BAG)") $(ARGS)
+	@.venv/bin/python -m demo $(if $(BAG),--bag "$(BAG)") $(if $(TASK),--task "$(TASK)") \
+		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(ARGS)
 
 lint: setup
 	.venv/bin/python -m ruff format --check .

@@ -18,8 +18,7 @@ from demo.sources import (
     open_source,
     source_arguments,
 )
-
-TASKS = ("detection2d",)
+from demo.tasks import TASKS, DemoTask, choose_task
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,16 +29,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     args = _parse(arguments)
     try:
+        task = choose_task(args.task)
+        weights = _find_weights(task, args.weights)
         source = open_source(args)
-        weights = find_file(args.weights or f"weights/street_{args.task}.safetensors")
-    except (SourceError, FileNotFoundError) as error:
+    except (SourceError, FileNotFoundError, ValueError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
     out: Path = args.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return _run(args, source, weights.resolve(), out)
+        return _run(args, task, source, weights.resolve(), out)
     except SourceError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
@@ -57,7 +57,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="A camera, the CenterNet node and a recorder exchange ROS 2 messages.",
     )
     add_source_arguments(parser)
-    parser.add_argument("--task", choices=TASKS, default=TASKS[0])
+    parser.add_argument("--task", default="detection2d", help=f"one of {', '.join(TASKS)}")
     parser.add_argument("--weights", help="default: those of the task that come with the package")
     parser.add_argument(
         "--out", type=Path, default=Path("build/demo"), help="folder for the results"
@@ -68,7 +68,26 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _run(args: argparse.Namespace, source: Source, weights: Path, out: Path) -> int:
+def _find_weights(task: DemoTask, given: str | None) -> Path:
+    """The weights file that was asked for, or the one that comes with the package.
+
+    Raises:
+        FileNotFoundError: There is none; the message says what to do.
+    """
+    if given:
+        return find_file(given)
+    try:
+        return find_file(f"weights/street_{task.name}.safetensors")
+    except FileNotFoundError:
+        run = f"street_{task.name}"
+        raise FileNotFoundError(
+            f"no weights for {task.name} come with the package yet: train them with "
+            f"config/training/{run}*.yaml, then make demo TASK={task.name} "
+            f"WEIGHTS=build/training/{run}/weights.safetensors"
+        ) from None
+
+
+def _run(args: argparse.Namespace, task: DemoTask, source: Source, weights: Path, out: Path) -> int:
     """Play, report, draw."""
     print(f"playing {source.description}")
     with isolated_domain() as environment:
@@ -77,7 +96,7 @@ def _run(args: argparse.Namespace, source: Source, weights: Path, out: Path) -> 
             f"logs in {out})",
             flush=True,
         )
-        with Session(out, environment) as session:
+        with Session(task, out, environment) as session:
             start_all(
                 session,
                 source=source_arguments(args),
@@ -89,7 +108,7 @@ def _run(args: argparse.Namespace, source: Source, weights: Path, out: Path) -> 
             session.stop()
     from demo.report import report  # loads PyTorch, which would slow the other processes' start
 
-    problems = report(source, session.records, out)
+    problems = report(task, source, session.records, out)
     print(session.received_path)
     for problem in problems:
         print(f"demo: {problem}", file=sys.stderr)

@@ -27,6 +27,7 @@ from demo.sources import Item
 
 if TYPE_CHECKING:
     from centernet_ros.image import Image as Pixels
+    from centernet_ros.structures import CameraIntrinsics
 
 MESSAGES = {IMAGE: Image, COMPRESSED: CompressedImage, INFO: CameraInfo}
 
@@ -55,6 +56,7 @@ class BagSource:
         self.topic = choose_image_topic(path, connections, topic)
         info_topic = info_topic_of(self.topic, connections)
         self._chosen = {self.topic, info_topic}
+        self._described = info_topic is not None
         kind = next(c.msgtype for c in connections if c.topic == self.topic)
         self.compressed = kind == COMPRESSED
         self._start, self.num_images, self.rate = self._extent()
@@ -110,6 +112,23 @@ class BagSource:
                     yield to_bgr(item.message)
                 except ValueError:
                     yield None
+
+    @property
+    def camera(self) -> CameraIntrinsics | None:
+        """The camera as its first description and the first readable image have it."""
+        from centernet_ros.calibration import CalibrationError, intrinsics_of
+        from centernet_ros.ros.calibration import calibration_of
+
+        if not self._described:
+            return None
+        info = next((item.message for item in self.items() if not item.is_image), None)
+        image = next((image for image in self.images() if image is not None), None)
+        if info is None or image is None:
+            return None
+        try:
+            return intrinsics_of(calibration_of(info), image.shape[:2])
+        except CalibrationError:
+            return None
 
     def _message(self, connection: Connection, data: bytes) -> Any:
         try:

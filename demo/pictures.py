@@ -11,13 +11,17 @@ import cv2
 import numpy as np
 import torch
 
-from centernet_ros.drawing import draw_detections
+from centernet_ros.birdseye import beside, draw_birdseye
+from centernet_ros.drawing import draw_results
 from centernet_ros.film import Film
 from centernet_ros.image import Image
-from centernet_ros.structures import Detections2D
+from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, Poses
 
 WIDTH = 720
-"""Pixels of a picture. Wider ones get labels that hide the neighbours of an object."""
+"""Pixels of an image. Wider ones get labels that hide the neighbours of an object."""
+
+MAP_DEPTH = 32.0
+"""Metres ahead that the map shows: on the street farther objects are too small to be labelled."""
 
 TILE_COLUMNS = 3
 TILES = 12
@@ -38,20 +42,25 @@ class Shot:
     Attributes:
         image: (H, W, 3) uint8, blue first.
         caption: one line of text.
-        found: detections in pixels of the image.
+        found: results of any task in pixels of the image.
         truth: ground truth, where there is one.
+        camera: of the image, where it is known.
+        in_space: whether a map from above stands beside the image.
     """
 
     image: Image
     caption: str
     found: Detections2D
     truth: Detections2D | None
+    camera: CameraIntrinsics | None = None
+    in_space: bool = False
 
 
 def draw_shot(shot: Shot, class_names: Sequence[str]) -> Image:
-    """A picture `WIDTH` wide and of an even height: a caption, and the image with its boxes.
+    """A picture of an even height: a caption, the image `WIDTH` wide with its results, the map.
 
-    Detections are drawn with their class and score, ground truth as dashed white boxes.
+    Results are drawn with their class and score, ground truth as dashed white boxes, and as white
+    boxes on the map.
     """
     scale = WIDTH / shot.image.shape[1]
     height = round(shot.image.shape[0] * scale / 2) * 2
@@ -61,14 +70,39 @@ def draw_shot(shot: Shot, class_names: Sequence[str]) -> Image:
         image = image.copy()
         for box in _scaled(shot.truth, scale).boxes:
             _dashed_box(image, box)
-    image = draw_detections(image, _scaled(shot.found, scale), class_names)
-    return np.vstack([_text_strip(shot.caption, WIDTH), image])
+    camera = None if shot.camera is None else _scaled_camera(shot.camera, scale, height)
+    image = draw_results(image, _scaled(shot.found, scale), class_names, camera)
+    if shot.in_space:
+        image = beside(image, _draw_map(shot, class_names, height))
+    return np.vstack([_text_strip(shot.caption, image.shape[1]), image])
 
 
 def _scaled(detections: Detections2D, scale: float) -> Detections2D:
     # Pixel centres lie at whole numbers.
-    boxes = (detections.boxes + 0.5) * scale - 0.5
-    return dataclasses.replace(detections, boxes=boxes)
+    moved = {"boxes": (detections.boxes + 0.5) * scale - 0.5}
+    if isinstance(detections, Poses):
+        moved["keypoints"] = (detections.keypoints + 0.5) * scale - 0.5
+    return dataclasses.replace(detections, **moved)
+
+
+def _scaled_camera(camera: CameraIntrinsics, scale: float, height: int) -> CameraIntrinsics:
+    """The camera of the image when that is resized to `WIDTH` and a height."""
+    shift = 0.5 * scale - 0.5
+    resize = torch.tensor([[scale, 0, shift], [0, scale, shift], [0, 0, 1]], dtype=torch.float64)
+    return CameraIntrinsics(resize @ camera.projection, (height, WIDTH))
+
+
+def _draw_map(shot: Shot, class_names: Sequence[str], height: int) -> Image:
+    """What lies in space, seen from above; an even number of pixels wide, as films want it."""
+    empty = Detections3D.empty()
+    found = shot.found if isinstance(shot.found, Detections3D) else empty
+    truth = shot.truth if isinstance(shot.truth, Detections3D) else empty
+    above = draw_birdseye(found, class_names, height=height, depth=MAP_DEPTH, camera=shot.camera)
+    scale = height / MAP_DEPTH
+    for ground in truth.corners()[:, :4, [0, 2]].numpy():
+        corners = (above.shape[1] / 2, height) + ground * (scale, -scale)
+        cv2.polylines(above, [corners.round().astype(np.int32)], True, WHITE, 1, cv2.LINE_AA)
+    return above[:, : above.shape[1] // 2 * 2]
 
 
 def _dashed_box(image: Image, box: torch.Tensor, dash: int = 4) -> None:
@@ -97,15 +131,15 @@ def _text_strip(text: str, width: int) -> Image:
 def contact_sheet(tiles: Sequence[Image], title: str) -> Image:
     """Pictures of `draw_shot` side by side in rows, under a title; at least one."""
     columns = min(TILE_COLUMNS, len(tiles))
-    height = max(tile.shape[0] for tile in tiles)
-    width = columns * (WIDTH + GAP) + GAP
+    height, tile_width = (max(tile.shape[i] for tile in tiles) for i in (0, 1))
+    width = columns * (tile_width + GAP) + GAP
     rows = -(-len(tiles) // columns)
     sheet = np.full((STRIP + GAP + rows * (height + GAP), width, 3), BACKGROUND, np.uint8)
     sheet[:STRIP] = _text_strip(title, width)
     for i, tile in enumerate(tiles):
         top = STRIP + GAP + i // columns * (height + GAP)
-        left = GAP + i % columns * (WIDTH + GAP)
-        sheet[top : top + tile.shape[0], left : left + WIDTH] = tile
+        left = GAP + i % columns * (tile_width + GAP)
+        sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
     return sheet
 
 

@@ -6,6 +6,7 @@ It is ready, and says so on `/recorder/ready`, once the first detections have co
 from __future__ import annotations
 
 import argparse
+import functools
 import signal
 import sys
 import time
@@ -20,13 +21,21 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Empty
-from vision_msgs.msg import Detection2DArray
 
 from centernet_ros.msg import Timing
-from demo.records import FoundObject, Received, Sent, Tail, Timed, to_line, to_nanoseconds
+from demo.records import (
+    BOXES,
+    FoundObject,
+    Received,
+    Sent,
+    Tail,
+    Timed,
+    to_line,
+    to_nanoseconds,
+)
+from demo.tasks import TASKS, DemoTask, Topic
 
 NODE = "centernet"
-DETECTIONS_TOPIC = f"/{NODE}/detections_2d"
 TIMING_TOPIC = f"/{NODE}/timing"
 
 READY_TOPIC = "/recorder/ready"
@@ -80,10 +89,11 @@ class LiveLine:
 class Recorder(Node):
     """Writes every message of the node as a line of JSON."""
 
-    def __init__(self, file: TextIO, sent: Path | None, live: LiveLine) -> None:
+    def __init__(self, task: DemoTask, file: TextIO, sent: Path | None, live: LiveLine) -> None:
         """Listen to the node.
 
         Args:
+            task: tells what the node publishes.
             file: takes a `Received` or a `Timed` record for each message.
             sent: the camera's diary, which tells from when latency counts and which images are
                 the lead-in; without it latency counts from the stamp.
@@ -98,13 +108,19 @@ class Recorder(Node):
         self._counted = 0
         self._recent: deque[int] = deque(maxlen=20)
         self._ready = self.create_publisher(Empty, READY_TOPIC, READY_QOS)
-        self.create_subscription(Detection2DArray, DETECTIONS_TOPIC, self._on_detections, QOS)
+        for topic in task.topics:
+            heard = functools.partial(self._on_results, topic)
+            self.create_subscription(topic.message_type, f"/{NODE}/{topic.name}", heard, QOS)
         self.create_subscription(Timing, TIMING_TOPIC, self._on_timing, QOS)
 
-    def _on_detections(self, message: Detection2DArray) -> None:
-        received = to_received(message, time.time_ns())
+    def _on_results(self, topic: Topic, message: Any) -> None:
+        received = to_received(topic, message, time.time_ns())
         self._file.write(to_line(received))
         self._file.flush()
+        if topic.name == BOXES:
+            self._on_boxes(received)
+
+    def _on_boxes(self, received: Received) -> None:
         self._count += 1
         if self._count == READY_AFTER:
             self._ready.publish(Empty())
@@ -134,7 +150,8 @@ class Recorder(Node):
         period = (self._recent[-1] - self._recent[0]) / 1e9
         rate = f"{(len(self._recent) - 1) / period:4.1f}" if period > 0 else "   -"
         latency = (received.received_ns - origin_ns) / 1e6
-        names = Counter(d.class_name for d in received.detections if d.score >= LIKELY)
+        boxes = (box for box in received.detections if isinstance(box, FoundObject))
+        names = Counter(box.class_name for box in boxes if box.score >= LIKELY)
         found = ", ".join(f"{count} {name}" for name, count in sorted(names.items()))
         self._live.show(
             f"frame {self._counted:4}   {rate} fps   latency {latency:5.0f} ms   "
@@ -142,29 +159,17 @@ class Recorder(Node):
         )
 
 
-def to_received(message: Detection2DArray, received_ns: int) -> Received:
-    """What matters of an array of detections."""
+def to_received(topic: Topic, message: Any, received_ns: int) -> Received:
+    """What matters of an array of results."""
     header = message.header
-    return Received(
-        to_nanoseconds(header.stamp),
-        header.frame_id,
-        received_ns,
-        tuple(_to_found(detection) for detection in message.detections),
-    )
-
-
-def _to_found(detection: Any) -> FoundObject:
-    best = detection.results[0].hypothesis
-    centre, box = detection.bbox.center.position, detection.bbox
-    half_width, half_height = box.size_x / 2, box.size_y / 2
-    left, top = centre.x - half_width, centre.y - half_height
-    right, bottom = centre.x + half_width, centre.y + half_height
-    return FoundObject(best.class_id, best.score, (left, top, right, bottom))
+    stamp_ns = to_nanoseconds(header.stamp)
+    return Received(stamp_ns, header.frame_id, received_ns, topic.to_found(message), topic.name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Record until interrupted."""
     parser = argparse.ArgumentParser("python -m demo.recorder", description=__doc__)
+    parser.add_argument("--task", choices=TASKS, default="detection2d")
     parser.add_argument("--out", type=Path, required=True, help="file for the lines of JSON")
     parser.add_argument("--sent", type=Path, help="what `demo.camera --sent` writes")
     parser.add_argument("--interval", type=float, help="least seconds between two live lines")
@@ -182,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     live = LiveLine(sys.stdout, args.interval)
     with args.out.open("w") as file:
         executor = SingleThreadedExecutor()
-        executor.add_node(Recorder(file, args.sent, live))
+        executor.add_node(Recorder(TASKS[args.task], file, args.sent, live))
         while not stopped:
             executor.spin_once(timeout_sec=0.1)
     live.close()

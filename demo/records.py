@@ -14,6 +14,9 @@ from builtin_interfaces.msg import Time
 
 NANOSECONDS = 1_000_000_000
 
+BOXES = "detections_2d"
+"""Topic of the 2D boxes, which every task publishes."""
+
 
 def to_nanoseconds(stamp: Time) -> int:
     """A stamp as one number."""
@@ -64,20 +67,57 @@ class FoundObject:
 
 
 @dataclass(frozen=True)
+class FoundSolid:
+    """One 3D box of a message, in KITTI's form.
+
+    Attributes:
+        class_name: `class_id` of the best hypothesis.
+        score: of the best hypothesis.
+        dimensions: height, width, length in metres.
+        location: centre of the bottom face in metres in the camera's optical frame.
+        yaw: KITTI's rotation_y in radians, -pi to pi.
+    """
+
+    class_name: str
+    score: float
+    dimensions: tuple[float, float, float]
+    location: tuple[float, float, float]
+    yaw: float
+
+
+@dataclass(frozen=True)
+class FoundPerson:
+    """One person of a message.
+
+    Attributes:
+        score: of the person.
+        joints: x, y in pixels of the image and score of each of COCO's 17 joints.
+    """
+
+    score: float
+    joints: tuple[tuple[float, float, float], ...]
+
+
+Found = FoundObject | FoundSolid | FoundPerson
+
+
+@dataclass(frozen=True)
 class Received:
-    """An array of detections that the recorder heard.
+    """An array of results that the recorder heard.
 
     Attributes:
         stamp_ns: stamp of the array.
         frame_id: of the array.
         received_ns: time of its receipt.
         detections: as published, best first.
+        topic: where it was heard, below the node's own name.
     """
 
     stamp_ns: int
     frame_id: str
     received_ns: int
-    detections: tuple[FoundObject, ...]
+    detections: tuple[Found, ...]
+    topic: str = BOXES
 
 
 @dataclass(frozen=True)
@@ -100,6 +140,11 @@ class Timed:
 Record = Sent | Received | Timed
 _KINDS: dict[str, type[Record]] = {"sent": Sent, "detections": Received, "timing": Timed}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
+_FOUND: dict[str, type[Found]] = {
+    BOXES: FoundObject,
+    "detections_3d": FoundSolid,
+    "poses": FoundPerson,
+}
 
 
 def to_line(record: Record) -> str:
@@ -112,11 +157,17 @@ def from_line(line: str) -> Record:
     values: dict[str, Any] = json.loads(line)
     kind = _KINDS[values.pop("type")]
     if kind is Received:
+        found = _FOUND[values["topic"]]
         values["detections"] = tuple(
-            FoundObject(found["class_name"], found["score"], tuple(found["box"]))
-            for found in values["detections"]
+            found(**{name: _as_tuple(value) for name, value in fields.items()})
+            for fields in values["detections"]
         )
     return kind(**values)
+
+
+def _as_tuple(value: Any) -> Any:
+    """A value of JSON with tuples for lists."""
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
 
 
 class Tail:
@@ -146,11 +197,13 @@ class Exchange:
 
     Attributes:
         sent: the image.
-        received: its array of detections, None if there was none.
+        received: its array of 2D boxes, None if there was none.
+        more: the array of what the task tells beyond them, None if there was none.
     """
 
     sent: Sent
     received: Received | None
+    more: Received | None = None
 
     @property
     def latency_ms(self) -> float | None:
@@ -163,19 +216,21 @@ class Exchange:
 def match(
     sent: Sequence[Sent], received: Sequence[Received]
 ) -> tuple[list[Exchange], list[Received]]:
-    """Find the array of each counted image by its stamp.
+    """Find the arrays of each counted image by its stamp.
 
     Returns:
         The counted images in the order in which they were sent, and the arrays for which no image
         was sent. Of images with the same stamp, the first gets the first array.
     """
-    waiting: defaultdict[int, deque[Received]] = defaultdict(deque)
+    waiting: defaultdict[tuple[int, bool], deque[Received]] = defaultdict(deque)
     for array in received:
-        waiting[array.stamp_ns].append(array)
+        waiting[array.stamp_ns, array.topic == BOXES].append(array)
     exchanges = []
     for image in sent:
-        arrays = waiting[image.stamp_ns]
-        exchange = Exchange(image, arrays.popleft() if arrays else None)
+        boxes, more = (waiting[image.stamp_ns, is_boxes] for is_boxes in (True, False))
+        exchange = Exchange(
+            image, boxes.popleft() if boxes else None, more.popleft() if more else None
+        )
         if image.counted:
             exchanges.append(exchange)
     return exchanges, [array for arrays in waiting.values() for array in arrays]

@@ -13,9 +13,11 @@ import torch
 from centernet_ros.structures import Detections2D
 from demo.pictures import Shot, write_pictures
 from demo.recorder import LIKELY
-from demo.records import Exchange, Received, Record, Sent, Timed, match
+from demo.records import Exchange, FoundObject, Received, Record, Sent, Timed, match
 from demo.sources import Source, StreetSource
-from training.data.street import CLASS_NAMES, StreetFrame
+from demo.tasks import DemoTask, Figure
+from training.data.sample import Sample
+from training.data.street_samples import street_classes, street_sample
 from training.evaluation.coco import BoxMetrics, evaluate_boxes
 
 
@@ -30,6 +32,7 @@ class Summary:
         rate: arrays of detections a second; NaN for fewer than two.
         network_ms: median time in the network in milliseconds; NaN without timing messages.
         boxes: metrics against the ground truth of the processed images; None without one.
+        figures: what else the task measures against it.
     """
 
     sent: int
@@ -38,6 +41,7 @@ class Summary:
     rate: float
     network_ms: float
     boxes: BoxMetrics | None
+    figures: Sequence[Figure] = ()
 
     @property
     def dropped(self) -> int:
@@ -67,6 +71,7 @@ class Summary:
                 ("AP@0.5", _number(self.boxes.ap50, 3), notes[0]),
                 ("AP", _number(self.boxes.ap, 3), notes[1]),
             ]
+        rows += [(f.name, _number(f.value, f.digits), f.note) for f in self.figures]
         lines = [f"  {name:<18}{value:>8}  {note}".rstrip() for name, value, note in rows]
         return "\n".join(lines)
 
@@ -75,10 +80,11 @@ def _number(value: float, digits: int) -> str:
     return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def report(source: Source, records: Sequence[Record], out: Path) -> list[str]:
+def report(task: DemoTask, source: Source, records: Sequence[Record], out: Path) -> list[str]:
     """Print the table and the paths of the pictures, which are drawn into a folder.
 
     Args:
+        task: what the node did.
         source: what was played.
         records: what camera and recorder have written down.
         out: folder.
@@ -91,25 +97,35 @@ def report(source: Source, records: Sequence[Record], out: Path) -> list[str]:
         [record for record in records if isinstance(record, Sent)],
         [record for record in records if isinstance(record, Received)],
     )
-    frames = source.frames if isinstance(source, StreetSource) else None
-    summary = summarise(exchanges, timings, frames)
+    samples = street_truth(task, source) if isinstance(source, StreetSource) else None
+    summary = summarise(task, exchanges, timings, samples)
     print(f"\n{summary.table()}\n", flush=True)
-    for path in _draw(source, exchanges, summary, out):
+    for path in _draw(task, source, samples, exchanges, summary=summary, out=out):
         print(path)
-    return find_problems(exchanges, strangers, timings)
+    return [
+        *find_problems(exchanges, strangers, timings),
+        *find_gaps(task, exchanges),
+    ]
+
+
+def street_truth(task: DemoTask, source: StreetSource) -> list[Sample]:
+    """The images of the street with the ground truth of a task."""
+    return [street_sample(frame, task.name, f"image {i}") for i, frame in enumerate(source.frames)]
 
 
 def summarise(
+    task: DemoTask,
     exchanges: Sequence[Exchange],
     timings: Sequence[Timed],
-    frames: Sequence[StreetFrame] | None,
+    samples: Sequence[Sample] | None,
 ) -> Summary:
     """The numbers of the counted images.
 
     Args:
+        task: what the node did.
         exchanges: counted images and their answers.
         timings: the node's own measurements, of any images.
-        frames: street images with their ground truth, by the index of the image; None for a bag.
+        samples: images with their ground truth, by the index of the image; None for a bag.
     """
     processed = [exchange for exchange in exchanges if exchange.received is not None]
     latencies = np.array([exchange.latency_ms for exchange in processed])
@@ -117,6 +133,9 @@ def summarise(
     period = (receipts[-1] - receipts[0]) / 1e9 if receipts else 0.0
     stamps = {exchange.sent.stamp_ns for exchange in exchanges}
     network = [1e3 * timed.seconds["network"] for timed in timings if timed.stamp_ns in stamps]
+    seen = [] if samples is None else [samples[e.sent.index] for e in processed]
+    names = street_classes(task.name)
+    found = [to_results(task, exchange, names) for exchange in processed]
     return Summary(
         sent=len(exchanges),
         processed=len(processed),
@@ -127,29 +146,39 @@ def summarise(
         ),
         rate=(len(receipts) - 1) / period if period > 0 else math.nan,
         network_ms=float(np.median(network)) if network else math.nan,
-        boxes=None if frames is None else _evaluate(processed, frames),
+        boxes=None if samples is None else _evaluate_boxes(seen, found, names),
+        figures=() if samples is None else task.measure(seen, found),
     )
 
 
-def _evaluate(processed: Sequence[Exchange], frames: Sequence[StreetFrame]) -> BoxMetrics:
-    seen = [frames[exchange.sent.index] for exchange in processed]
-    return evaluate_boxes(
-        [frame.objects for frame in seen],
-        [frame.ignored for frame in seen],
-        [to_detections(exchange.received, CLASS_NAMES) for exchange in processed],
-        CLASS_NAMES,
-    )
+def _evaluate_boxes(
+    seen: Sequence[Sample], found: Sequence[Detections2D], class_names: Sequence[str]
+) -> BoxMetrics:
+    truths = [sample.truth for sample in seen]
+    return evaluate_boxes(truths, [sample.ignored for sample in seen], found, class_names)
 
 
-def to_detections(received: Received | None, class_names: Sequence[str]) -> Detections2D:
-    """The boxes of the named classes in an array; boxes of others are left out."""
-    found = () if received is None else received.detections
-    known = [box for box in found if box.class_name in class_names]
-    return Detections2D(
-        boxes=torch.tensor([box.box for box in known]).reshape(-1, 4),
-        scores=torch.tensor([box.score for box in known]),
-        labels=torch.tensor([class_names.index(box.class_name) for box in known]).long(),
+def to_results(task: DemoTask, exchange: Exchange, class_names: Sequence[str]) -> Detections2D:
+    """The results of the named classes for an image; those of others are left out.
+
+    Where the task's own array is missing or of other objects, the 2D boxes are all there is.
+    """
+    found = [] if exchange.received is None else boxes_of(exchange.received)
+    more = () if exchange.more is None else exchange.more.detections
+    known = [i for i, box in enumerate(found) if box.class_name in class_names]
+    boxes = Detections2D(
+        boxes=torch.tensor([found[i].box for i in known]).reshape(-1, 4),
+        scores=torch.tensor([found[i].score for i in known]),
+        labels=torch.tensor([class_names.index(found[i].class_name) for i in known]).long(),
     )
+    if len(more) != len(found):
+        return boxes
+    return task.extend(boxes, [more[i] for i in known])
+
+
+def boxes_of(received: Received) -> list[FoundObject]:
+    """The boxes of an array."""
+    return [box for box in received.detections if isinstance(box, FoundObject)]
 
 
 def find_problems(
@@ -172,10 +201,11 @@ def find_problems(
             f"the first one {strangers[0].stamp_ns} ns"
         )
     for exchange in answered:
-        received = exchange.received
-        if received is not None and received.frame_id != exchange.sent.frame_id:
+        arrays = [array for array in (exchange.received, exchange.more) if array is not None]
+        wrong = [array for array in arrays if array.frame_id != exchange.sent.frame_id]
+        if wrong:
             problems.append(
-                f"detections carry frame_id {received.frame_id!r} "
+                f"detections carry frame_id {wrong[0].frame_id!r} "
                 f"where the image had {exchange.sent.frame_id!r}"
             )
             break
@@ -187,23 +217,60 @@ def find_problems(
     return problems
 
 
-def _draw(source: Source, exchanges: Sequence[Exchange], summary: Summary, out: Path) -> list[Path]:
+def find_gaps(task: DemoTask, exchanges: Sequence[Exchange]) -> list[str]:
+    """Where what the task tells beyond 2D boxes is missing, one sentence each."""
+    problems = []
+    for topic in task.topics[1:]:
+        answered = [e for e in exchanges if e.received is not None]
+        counts = [
+            (len(e.received.detections), len(e.more.detections))
+            for e in answered
+            if e.received is not None and e.more is not None
+        ]
+        silent = len(answered) - len(counts)
+        empty = sum(bool(boxes) and not more for boxes, more in counts)
+        other = sum(boxes != more for boxes, more in counts) - empty
+        if silent:
+            problems.append(
+                f"{silent} images have 2D boxes, but no array on {topic.name}: are the weights "
+                f"those of {task.name}?"
+            )
+        if empty:
+            problems.append(
+                f"{topic.name} stayed empty for {empty} images with 2D boxes: is the camera "
+                "calibrated? node.log tells"
+            )
+        if other:
+            problems.append(f"{topic.name} has other objects than 2D boxes for {other} images")
+    return problems
+
+
+def _draw(
+    task: DemoTask,
+    source: Source,
+    samples: Sequence[Sample] | None,
+    exchanges: Sequence[Exchange],
+    *,
+    summary: Summary,
+    out: Path,
+) -> list[Path]:
     """Write the video and the contact sheet of the images that were processed."""
+    known = street_classes(task.name)
     found = {
         box.class_name
         for exchange in exchanges
         if exchange.received is not None
-        for box in exchange.received.detections
+        for box in boxes_of(exchange.received)
     }
-    class_names = [*CLASS_NAMES, *sorted(found - set(CLASS_NAMES))]
+    class_names = [*known, *sorted(found - set(known))]
     title = (
         f"{source.description} | {summary.processed} processed, {summary.dropped} dropped | "
         f"median latency {summary.latency_ms[0]:.1f} ms"
     )
-    if isinstance(source, StreetSource):
-        title += " | dashed: ground truth"
+    if samples is not None:
+        title += " | dashed: ground truth" + (", white on the map" if task.in_space else "")
     return write_pictures(
-        _shots(source, exchanges, class_names),
+        _shots(task, source, samples, exchanges, class_names),
         summary.processed,
         out,
         rate=source.rate,
@@ -213,20 +280,25 @@ def _draw(source: Source, exchanges: Sequence[Exchange], summary: Summary, out: 
 
 
 def _shots(
-    source: Source, exchanges: Sequence[Exchange], class_names: Sequence[str]
+    task: DemoTask,
+    source: Source,
+    samples: Sequence[Sample] | None,
+    exchanges: Sequence[Exchange],
+    class_names: Sequence[str],
 ) -> Iterator[Shot]:
     """The processed images with what was found in them."""
-    truths = [f.objects for f in source.frames] if isinstance(source, StreetSource) else None
+    camera = source.camera if task.in_space else None
     answers = {e.sent.index: e for e in exchanges if e.received is not None}
     for i, image in enumerate(source.images()):
         if i not in answers or image is None:
             continue
         exchange = answers[i]
-        found = to_detections(exchange.received, class_names)
+        found = to_results(task, exchange, class_names)
         found = found[found.scores >= LIKELY]
         seconds, fraction = divmod(exchange.sent.stamp_ns, 10**9)
         caption = (
             f"image {i}   stamp {seconds}.{fraction:09}   latency {exchange.latency_ms:.1f} ms   "
             f"{len(found)} detections"
         )
-        yield Shot(image, caption, found, None if truths is None else truths[i])
+        truth = None if samples is None else samples[i].truth
+        yield Shot(image, caption, found, truth, camera, task.in_space)

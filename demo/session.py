@@ -17,6 +17,7 @@ from centernet_ros.ros.resources import package_file
 from demo.camera import COMPRESSED_TOPIC, IMAGE_TOPIC, INFO_TOPIC
 from demo.recorder import NODE, LiveLine
 from demo.records import Received, Record, Sent, Tail, Timed
+from demo.tasks import DemoTask
 
 READY_TIMEOUT = 180.0
 """Seconds until all three hear each other; loading PyTorch from a slow disk takes a minute."""
@@ -41,17 +42,20 @@ class Session:
     """Three processes and what they have written down so far.
 
     Attributes:
+        task: what the node does.
         records: all of camera and recorder that were read, each in its own order.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, task: DemoTask, folder: Path, environment: Mapping[str, str]) -> None:
         """Nothing runs yet.
 
         Args:
+            task: tells what answers an image.
             folder: takes logs and records of the processes, in place of those of an earlier demo.
             environment: of the processes; its ROS domain is theirs alone.
         """
         self.records: list[Record] = []
+        self.task = task
         self._folder = folder
         self._environment = environment
         self._children: dict[str, Child] = {}
@@ -127,9 +131,11 @@ class Session:
 
     def _all_answered(self) -> bool:
         stamps = {r.stamp_ns for r in self.records if isinstance(r, Sent) and r.counted}
-        return all(
-            stamps <= {record.stamp_ns for record in self.records if isinstance(record, kind)}
-            for kind in (Received, Timed)
+        timed = {record.stamp_ns for record in self.records if isinstance(record, Timed)}
+        arrays = [record for record in self.records if isinstance(record, Received)]
+        return stamps <= timed and all(
+            stamps <= {array.stamp_ns for array in arrays if array.topic == topic.name}
+            for topic in self.task.topics
         )
 
     def _wait(self, condition: Callable[[], bool], timeout: float, problem: str) -> None:
@@ -193,6 +199,7 @@ def start_all(
         "weights": weights,
         "score_threshold": MIN_SCORE,
         "image_transport": "compressed" if compressed else "raw",
+        **session.task.parameters,
     }
     remappings = {
         "__node": NODE,
@@ -208,7 +215,6 @@ def start_all(
     session.start("node", [*node, *extra])
     sent = ["--sent", str(session.sent_path)]
     session.start("camera", ["-m", "demo.camera", "--wait", *sent, *source])
+    recorder = ["-m", "demo.recorder", "--task", session.task.name]
     interval = ["--interval", "0.2"] if sys.stdout.isatty() else []
-    session.start(
-        "recorder", ["-m", "demo.recorder", "--out", str(session.received_path), *sent, *interval]
-    )
+    session.start("recorder", [*recorder, "--out", str(session.received_path), *sent, *interval])

@@ -70,6 +70,10 @@ class Source(Protocol):
     def images(self) -> Iterator[Pixels | None]:
         """The images of `items` as pixels, for people; None where one cannot be decoded."""
 
+    @property
+    def camera(self) -> CameraIntrinsics | None:
+        """The camera that took the images, as it is first described; None if it is not."""
+
 
 class StreetSource:
     """Drives down several streets of the street world, one after the other."""
@@ -104,6 +108,11 @@ class StreetSource:
     def images(self) -> Iterator[Pixels]:
         """The pixels of each moment."""
         return (frame.image for frame in self.frames)
+
+    @property
+    def camera(self) -> CameraIntrinsics:
+        """The street's camera."""
+        return self.frames[0].camera
 
 
 def image_message(image: Pixels) -> Image:

@@ -1,16 +1,21 @@
 """The node with a detector that knows the truth of the demo's streets; a process for the tests."""
 
+import dataclasses
+import os
 import sys
 
 import torch
 
 from centernet_ros.detector import Detector
-from centernet_ros.presets import STREET_CLASSES, ModelPreset
+from centernet_ros.presets import ModelPreset
 from centernet_ros.ros.main import main
-from centernet_ros.structures import Detections2D
+from demo.report import street_truth
 from demo.sources import StreetSource
+from demo.tasks import TASKS
+from training.data.street_samples import street_classes
 
-PRESET = ModelPreset("detection2d", "resnet18", STREET_CLASSES, input_size=(192, 640))
+TASK = os.environ.get("ORACLE_TASK", "detection2d")
+PRESET = ModelPreset(TASK, "resnet18", street_classes(TASK), input_size=(192, 640))
 IMAGES = 30
 
 
@@ -19,17 +24,18 @@ class Oracle(Detector):
 
     def __init__(self):
         super().__init__(lambda batch: {}, PRESET)
-        frames = StreetSource(IMAGES, 10.0).frames
-        self.truths = {frame.image.tobytes(): frame.objects for frame in frames}
+        samples = street_truth(TASKS[TASK], StreetSource(IMAGES, 10.0))
+        self.truths = {sample.image.tobytes(): sample.truth for sample in samples}
+        self.nothing = samples[0].truth[[]]
 
     def prepare(self, images, views):
         # The node warms up with an image of its own.
-        self.seen = self.truths.get(images[0].tobytes(), Detections2D.empty())
+        self.seen = self.truths.get(images[0].tobytes(), self.nothing)
         return super().prepare(images, views)
 
     def decode(self, maps, views):
         scores = torch.full_like(self.seen.scores, 0.9)
-        return [Detections2D(self.seen.boxes, scores, self.seen.labels)]
+        return [dataclasses.replace(self.seen, scores=scores)]
 
 
 if __name__ == "__main__":

@@ -59,6 +59,9 @@ def test_one_camera_of_several_with_its_own_description(write_bag):
     # The description of another camera would make wrong 3D boxes.
     assert [item.is_image for item in right.items()] == [True] * 3
     assert "no CameraInfo" in right.description
+    assert right.camera is None
+    assert left.camera.image_size == (48, 96)
+    assert left.camera.projection.flatten().tolist() == [100, 0, 48, 0, 0, 100, 24, 0, 0, 0, 1, 0]
 
 
 def no_folder(write_bag, tmp_path):

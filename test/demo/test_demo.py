@@ -1,5 +1,7 @@
 """The whole demo: three real processes over DDS."""
 
+import dataclasses
+import itertools
 import os
 import signal
 import subprocess
@@ -12,26 +14,35 @@ import cv2
 import pytest
 import torch
 
+import demo.__main__
 import demo.session
 from centernet_ros.checkpoint import save_checkpoint
 from centernet_ros.models import build_model
 from centernet_ros.presets import STREET_CLASSES, ModelPreset
 from demo.__main__ import main
-from demo.records import Received, Sent, Tail, Timed
+from demo.records import Received, Sent, Tail, Timed, match
+from demo.report import street_truth, to_results
+from demo.sources import StreetSource
+from demo.tasks import TASKS
+from training.data.street_samples import street_classes
 
 CHECKOUT = Path(__file__).parents[2]
 WEIGHTS = CHECKOUT / "weights/street_detection2d.safetensors"
 TIMEOUT = 100
 
 
-@pytest.fixture(scope="module")
-def random_weights(tmp_path_factory):
+def write_weights(folder, task):
     """A small and quick network that has learnt nothing."""
     torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    preset = ModelPreset("detection2d", "resnet18", STREET_CLASSES, input_size=(32, 64))
-    save_checkpoint(path, build_model("resnet18", "detection2d", 3), preset)
+    path = folder / "random.safetensors"
+    preset = ModelPreset(task, "resnet18", STREET_CLASSES, input_size=(32, 64))
+    save_checkpoint(path, build_model("resnet18", task, 3), preset)
     return path
+
+
+@pytest.fixture(scope="module")
+def random_weights(tmp_path_factory):
+    return write_weights(tmp_path_factory.mktemp("weights"), "detection2d")
 
 
 def run_demo(*arguments, marker=""):
@@ -64,11 +75,16 @@ def records(folder):
     return [[r for r in every if isinstance(r, kind)] for kind in (Sent, Received, Timed)]
 
 
-def test_streets_as_seen_by_an_oracle(random_weights, tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize(
+    "task", ["detection2d", "detection3d", pytest.param("pose", marks=pytest.mark.slow)]
+)
+def test_streets_as_seen_by_an_oracle(task, random_weights, tmp_path, monkeypatch, capfd):
     """Whatever stands between the truth and the table would lower the precision."""
+    monkeypatch.setenv("ORACLE_TASK", task)
     oracle = Path(__file__).with_name("oracle_node.py")
     monkeypatch.setattr(demo.session, "package_file", lambda name: oracle)
-    status = main(["--seconds", "3", "--weights", str(random_weights), "--out", str(tmp_path)])
+    chosen = ["--task", task, "--weights", str(random_weights)]
+    status = main(["--seconds", "3", *chosen, "--out", str(tmp_path)])
     out, err = capfd.readouterr()
     assert (status, err) == (0, ""), out
     table = numbers(out)
@@ -81,12 +97,29 @@ def test_streets_as_seen_by_an_oracle(random_weights, tmp_path, monkeypatch, cap
     assert int(table["frames processed"]) == sum(i.stamp_ns in answered for i in counted) >= 1
     assert int(table["frames dropped"]) == 30 - int(table["frames processed"])
     assert {r.frame_id for r in received} == {"camera_color_optical_frame"}
+    assert_truth(TASKS[task], match(sent, received)[0])
+    topics = {topic.name for topic in TASKS[task].topics}
+    assert {(r.topic, r.stamp_ns) for r in received} == set(itertools.product(topics, answered))
     assert {t.stamp_ns for t in timed} == answered <= {image.stamp_ns for image in sent}
     assert 0 < float(table["latency, median"]) <= float(table["latency, 99 %"])
     assert cv2.imread(str(tmp_path / "contact_sheet.png")) is not None
     assert cv2.VideoCapture(str(tmp_path / "demo.webm")).read()[0]
     for name in ("demo.webm", "contact_sheet.png", "received.jsonl"):
         assert str(tmp_path / name) in out.splitlines()
+
+
+def assert_truth(task, exchanges):
+    """What was recorded is what the oracle said."""
+    samples = street_truth(task, StreetSource(30, 10.0))
+    answered = [exchange for exchange in exchanges if exchange.received is not None]
+    for exchange in answered:
+        truth = samples[exchange.sent.index].truth
+        found = to_results(task, exchange, street_classes(task.name))
+        assert type(found) is type(truth)
+        for field in dataclasses.fields(truth):
+            if field.name != "scores":
+                values = (getattr(each, field.name) for each in (found, truth))
+                torch.testing.assert_close(*values, rtol=0, atol=1e-3)
 
 
 @pytest.mark.skipif(not WEIGHTS.is_file(), reason=f"{WEIGHTS} is not there")
@@ -116,6 +149,27 @@ def test_a_bag_keeps_its_stamps_and_frame_ids(write_bag, random_weights, tmp_pat
     assert {r.frame_id for r in received} == {"bag_camera_optical_frame"}
     # The stamps are years old; the latency is not.
     assert 0 < float(table["latency, median"]) < 10_000
+
+
+@pytest.mark.parametrize("calibrated", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_3d_boxes_of_a_bag_need_its_camera_info(calibrated, write_bag, tmp_path):
+    topics = {"/cam/image": ("Image", 6), "/cam/camera_info": ("CameraInfo", 6)}
+    bag = write_bag(dict(list(topics.items())[: 1 + calibrated]), rate=4.0)
+    weights = write_weights(tmp_path, "detection3d")
+    out_folder = tmp_path / "out"
+    status, out, err = finished(
+        run_demo("--task=ddd", "--bag", bag, "--weights", weights, "--out", out_folder)
+    )
+    solids = [r for r in records(out_folder)[1] if r.topic == "detections_3d"]
+    assert solids
+    if calibrated:
+        assert (status, err) == (0, ""), out
+        assert all(solid.location[2] > 0 for array in solids for solid in array.detections)
+    else:
+        assert status == 1
+        assert "detections_3d stayed empty" in err
+        assert "is the camera calibrated?" in err
+    assert any(array.detections for array in solids) == calibrated
 
 
 def survivors(marker):
@@ -161,13 +215,29 @@ def test_a_node_that_cannot_start_is_told(random_weights, tmp_path):
     assert "Traceback" not in err
 
 
+def test_weights_that_do_not_come_with_the_package(tmp_path, monkeypatch, capsys):
+    def find_nothing(name):
+        raise FileNotFoundError(name)
+
+    monkeypatch.setattr(demo.__main__, "find_file", find_nothing)
+    assert main(["--task", "pose", "--out", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no weights for pose come with the package yet" in line
+    assert "config/training/street_pose*.yaml" in line
+    assert "make demo TASK=pose WEIGHTS=build/training/street_pose/weights.safetensors" in line
+
+
 def test_options_that_cannot_be_used(tmp_path, capsys):
     out = ["--out", str(tmp_path)]
     assert main(["--weights", "nothing.safetensors", *out]) == 2
     assert "nothing.safetensors" in capsys.readouterr().err
     assert main(["--topic", "/x", *out]) == 2
     assert "--bag" in capsys.readouterr().err
-    for bad in (["--seconds", "0"], ["--rate", "nan"], ["--task", "juggling"]):
+    assert main(["--task", "juggling", *out]) == 2
+    assert capsys.readouterr().err == (
+        "demo: unknown task 'juggling'; known: detection2d, detection3d, pose\n"
+    )
+    for bad in (["--seconds", "0"], ["--rate", "nan"]):
         with pytest.raises(SystemExit) as error:
             main([*bad, *out])
         assert error.value.code == 2

@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 import torch
 
-from centernet_ros.structures import Detections2D
+from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, Poses
 from demo.pictures import (
     GAP,
+    MAP_DEPTH,
     STRIP,
     WIDTH,
     Shot,
@@ -18,6 +19,16 @@ from demo.pictures import (
 NAMES = ("pedestrian", "car", "cyclist")
 BOX = Detections2D(
     torch.tensor([[100.0, 80.0, 300.0, 160.0]]), torch.tensor([0.9]), torch.tensor([1])
+)
+
+
+CAMERA = CameraIntrinsics.pinhole(400.0, (319.5, 95.5), (192, 640))
+CAR = Detections3D(
+    *(getattr(BOX, name) for name in ("boxes", "scores", "labels")),
+    dimensions=torch.tensor([[1.5, 1.6, 4.0]]),
+    locations=torch.tensor([[2.0, 1.5, 16.0]]),
+    yaws=torch.tensor([0.0]),
+    alphas=torch.tensor([0.0]),
 )
 
 
@@ -48,6 +59,55 @@ def test_boxes_are_scaled_with_the_image_and_its_aspect_is_kept(size):
     assert rows.max() == pytest.approx(160 * scale, abs=3)
     assert columns.min() == pytest.approx(100 * scale, abs=3)
     assert columns.max() == pytest.approx(300 * scale, abs=3)
+
+
+def drawn(picture):
+    return np.abs(picture.astype(int) - 90).max(axis=2) > 60
+
+
+def test_3d_boxes_are_projected_with_the_cameras_scale_and_stand_on_a_map():
+    image = np.full((192, 640, 3), 90, np.uint8)
+    picture = draw_shot(Shot(image, "caption", CAR, None, CAMERA, in_space=True), NAMES)
+    assert picture.shape == (216 + STRIP, WIDTH + 162, 3)
+    corners = CAMERA.project(CAR.corners()[0]).numpy()
+    expected = (np.concatenate([corners.min(axis=0), corners.max(axis=0)]) + 0.5) * 1.125 - 0.5
+    changed = drawn(picture[STRIP:, :WIDTH])
+    changed[: round(expected[1])] = False  # the label
+    rows, columns = np.nonzero(changed)
+    found = [columns.min(), columns.max(), rows.max()]
+    assert found == pytest.approx(expected[[0, 2, 3]], abs=2)
+    # The car stands 2 m to the right and 16 m ahead, and truth is white.
+    scale = 216 / MAP_DEPTH
+    place = np.array([81 + 2 * scale, 216 - 16 * scale]).round().astype(int)
+    above = picture[STRIP:, WIDTH:]
+    colours = above[place[1] - 3 : place[1] + 4, place[0] - 8 : place[0] + 9].reshape(-1, 3)
+    assert ((colours[:, 2] > 150) & (colours[:, 0] < 100)).any()
+    truth = draw_shot(
+        Shot(image, "caption", Detections3D.empty(), CAR, CAMERA, in_space=True), NAMES
+    )[STRIP:, WIDTH:]
+    rows, columns = np.nonzero((truth > 200).all(axis=2))
+    assert rows.mean() == pytest.approx(place[1], abs=1.5)
+    assert columns.mean() == pytest.approx(place[0], abs=1.5)
+    assert np.ptp(columns) == pytest.approx(4 * scale, abs=2)
+
+
+def test_a_picture_has_the_same_size_without_places():
+    full = Shot(shot().image, "caption", CAR, CAR, CAMERA, in_space=True)
+    flat = Shot(shot().image, "caption", BOX, None, None, in_space=True)
+    tiles = [draw_shot(each, NAMES) for each in (full, flat)]
+    assert tiles[0].shape == tiles[1].shape
+    assert contact_sheet(tiles, "title").shape[1] == GAP + 2 * (tiles[0].shape[1] + GAP)
+
+
+def test_joints_are_scaled_with_the_image():
+    joints = torch.tensor([200.0, 120.0]).repeat(1, 17, 1)
+    person = Poses(
+        BOX.boxes, BOX.scores, BOX.labels * 0, keypoints=joints, keypoint_scores=torch.ones(1, 17)
+    )
+    picture = draw_shot(shot(found=person), ("person",))[STRIP:]
+    rows, columns = np.nonzero(drawn(picture[130:140, 210:240]))
+    assert rows.mean() + 130 == pytest.approx(120.5 * 1.125 - 0.5, abs=1)
+    assert columns.mean() + 210 == pytest.approx(200.5 * 1.125 - 0.5, abs=1)
 
 
 def test_truth_is_a_dashed_outline():

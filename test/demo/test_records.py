@@ -3,6 +3,8 @@ import pytest
 from demo.records import (
     Exchange,
     FoundObject,
+    FoundPerson,
+    FoundSolid,
     Received,
     Sent,
     Tail,
@@ -14,6 +16,8 @@ from demo.records import (
 
 CAR = FoundObject("car", 0.9, (10.0, 20.0, 30.5, 40.0))
 TRAM = FoundObject("tram", 0.8, (0.0, 0.0, 5.0, 5.0))
+
+SOLID = FoundSolid("car", 0.9, (1.5, 1.7, 4.2), (-2.0, 1.6, 12.0), 0.5)
 
 
 def sent(index, stamp, origin=None):
@@ -30,6 +34,8 @@ def received(stamp, at, *found):
         sent(3, 1317013200_000000001),
         received(5, 7, CAR, TRAM),
         received(5, 7),
+        Received(5, "camera", 7, (SOLID,), "detections_3d"),
+        Received(5, "camera", 7, (FoundPerson(0.5, ((1.0, 2.0, 0.25),) * 17),), "poses"),
         Timed(5, 7, {"network": 0.03, "total": 0.04}, 2),
     ],
 )
@@ -58,6 +64,14 @@ def test_images_find_their_arrays_and_the_rest_is_dropped_or_strange():
     assert [e.sent.index for e in exchanges] == [0, 1, 2]
     assert [e.received and e.received.received_ns for e in exchanges] == [25, None, 46]
     assert strangers == [arrays[3]]
+
+
+def test_both_arrays_of_an_image_are_found():
+    solids = [Received(stamp, "camera", 0, (SOLID,), "detections_3d") for stamp in (30, 99)]
+    boxes = [received(20, 25, CAR), received(30, 36, CAR)]
+    exchanges, strangers = match([sent(0, 20), sent(1, 30)], [*solids, *boxes])
+    assert [(e.received, e.more) for e in exchanges] == [(boxes[0], None), (boxes[1], solids[0])]
+    assert strangers == [solids[1]]
 
 
 def test_images_with_the_same_stamp_take_their_arrays_in_turn():

@@ -7,8 +7,9 @@ import pytest
 import demo.session
 from centernet_ros.bag import SourceError
 from demo.recorder import LiveLine
-from demo.records import Sent, to_line
+from demo.records import Received, Sent, Timed, to_line
 from demo.session import DemoError, Session
+from demo.tasks import TASKS
 
 SLEEP = "import time; time.sleep(100)"
 """Ends with an error when interrupted."""
@@ -22,7 +23,7 @@ PATIENT = (
 
 @pytest.fixture
 def session(tmp_path):
-    with Session(tmp_path, dict(os.environ)) as session:
+    with Session(TASKS["detection3d"], tmp_path, dict(os.environ)) as session:
         yield session
         processes = [child.process for child in session._children.values()]
     assert all(process.poll() is not None for process in processes)
@@ -77,6 +78,13 @@ def test_play_ends_when_the_camera_has_and_nothing_more_comes(session, monkeypat
     assert session.records == [Sent(0, 1, 1, "camera")]
 
 
+def test_an_image_is_answered_when_every_topic_of_the_task_is_heard(session):
+    session.records = [Sent(0, 5, 5, "camera"), Received(5, "camera", 6, ()), Timed(5, 6, {}, 0)]
+    assert not session._all_answered()
+    session.records.append(Received(5, "camera", 7, (), "detections_3d"))
+    assert session._all_answered()
+
+
 def test_an_end_with_an_error_is_told(session):
     start(session, recorder=f"print('on', flush=True); {SLEEP}")
     for name in ("camera", "node", "recorder"):
@@ -88,7 +96,7 @@ def test_an_end_with_an_error_is_told(session):
 def test_records_of_an_earlier_demo_do_not_count(tmp_path):
     for name in ("sent.jsonl", "received.jsonl"):
         (tmp_path / name).write_text(to_line(Sent(0, 1, 1, "camera")))
-    session = Session(tmp_path, {})
+    session = Session(TASKS["detection2d"], tmp_path, {})
     session._read()
     assert session.records == []
 
