@@ -28,10 +28,11 @@ def cache_folder() -> Path:
 
 
 def model_key(model: nn.Module, *facts: str) -> str:
-    """A name that changes with the weights, the network's code and the given facts."""
+    """A name that changes with the weights, with the code of networks and converters, and facts."""
     digest = hashlib.sha256("\n".join([repr(model), *facts]).encode())
-    for path in sorted(Path(models.__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+    for folder in (Path(models.__file__).parent, Path(__file__).parent):
+        for path in sorted(folder.glob("*.py")):
+            digest.update(path.read_bytes())
     for name, value in model.state_dict().items():
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())

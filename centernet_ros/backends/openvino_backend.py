@@ -139,4 +139,9 @@ def convert(model: CenterNet) -> Any:
     converted.reshape([-1, 3, -1, -1])
     for output, name in zip(converted.outputs, map_names(model), strict=True):
         output.get_tensor().set_names({name})
+    for layer in converted.get_ops():
+        if layer.get_type_name() == "GroupConvolutionBackpropData":
+            # DLA's bilinear up-sampling: OpenVINO's bfloat16 kernel is 20 times slower than that
+            # of float32. What is written here counts once the network was saved and read again.
+            layer.get_rt_info()["precise_0"] = ""
     return converted

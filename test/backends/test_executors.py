@@ -100,6 +100,19 @@ def test_openvino_forgets_the_oldest_shape(small):
     assert [backend.is_ready(shape) for shape in shapes[:3]] == [True, True, False]
 
 
+def test_openvino_up_samples_in_float32(small, cache):
+    openvino = pytest.importorskip("openvino")
+    open_backend("openvino", small, CPU)
+    (file,) = cache.rglob("network.xml")
+    kept = [
+        layer.get_type_name()
+        for layer in openvino.Core().read_model(file).get_ops()
+        if layer.get_rt_info()
+        and any("PrecisionConversion" in key or "precise" in key for key in layer.get_rt_info())
+    ]
+    assert kept == ["GroupConvolutionBackpropData"]
+
+
 def test_onnxruntime_has_no_half_precision(small):
     for package in PACKAGES["onnxruntime"]:
         pytest.importorskip(package, reason="an optional executor")
