@@ -124,15 +124,15 @@ def wrap(model: CenterNet, world: World) -> nn.Module:
     if world.size == 1:
         return model
     return DistributedDataParallel(
-        model, broadcast_buffers=False, find_unused_parameters=_has_unused_parameters(model)
+        model, broadcast_buffers=False, find_unused_parameters=has_unused_parameters(model)
     )
 
 
-def _has_unused_parameters(model: CenterNet) -> bool:
-    """Whether some weights have no influence, as layers of the authors' DLA have none."""
+def has_unused_parameters(model: CenterNet) -> bool:
+    """Whether some weights that are trained have no influence on any map."""
     training = model.training
     model.eval()
-    weights = list(model.parameters())
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
     step = model.input_multiple
     image = torch.zeros(1, 3, step, step, dtype=weights[0].dtype, device=weights[0].device)
     answer = torch.stack([value.sum() for maps in model(image) for value in maps.values()]).sum()

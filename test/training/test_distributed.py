@@ -11,8 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from centernet_ros.models import build_model
 from training.config import ConfigError
-from training.distributed import ALONE, SharedBatchNorm2d, World, own_device
+from training.distributed import (
+    ALONE,
+    SharedBatchNorm2d,
+    World,
+    has_unused_parameters,
+    own_device,
+)
 
 ROOT = Path(__file__).parents[2]
 # Rounding multiplies from step to step in whatever precision; in this one it stays small.
@@ -110,6 +117,13 @@ def test_one_process_has_all_sums_already():
     assert totals["a"].dtype == torch.int64
     assert {name: value.tolist() for name, value in totals.items()} == {"a": 3, "b": [1.5, 2.5]}
     assert (ALONE.largest(7), ALONE.gathered(["x"])) == (7, ["x"])
+
+
+def test_layers_without_influence_are_known():
+    model = build_model("resnet18_pyramid", "detection2d", 1)
+    assert not has_unused_parameters(model)
+    model.spare = torch.nn.Linear(1, 1)
+    assert has_unused_parameters(model)
 
 
 def test_one_process_keeps_the_device_that_was_asked_for():
