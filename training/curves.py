@@ -46,7 +46,7 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[float, float]]], x_name: str
         share = (values - low) / span
         columns = left + share[:, 0] * (width - left - right)
         rows = height - bottom - share[:, 1] * (height - top - bottom)
-        return np.stack([columns, rows], 1).round().astype(np.int32)  # type: ignore[return-value]
+        return np.stack([columns, rows], 1).round().astype(np.int32)
 
     for y in ticks:
         (_, row), *_ = place(np.array([[low[0], y]]))

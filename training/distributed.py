@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -60,7 +60,7 @@ class World:
     def totals(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The sums over all processes, of scalars or vectors, exchanged at once."""
         parts = [value.reshape(-1).double() for value in values.values()]
-        sums = self.total(torch.cat(parts)).split([len(part) for part in parts])
+        sums = torch.split(self.total(torch.cat(parts)), [len(part) for part in parts])
         return {
             name: summed.view_as(value).to(value.dtype)
             for (name, value), summed in zip(values.items(), sums, strict=True)
@@ -144,7 +144,8 @@ def has_unused_parameters(model: CenterNet) -> bool:
 def synchronise_statistics(model: nn.Module, device: torch.device) -> nn.Module:
     """Replace batch normalisation by one over the images of all processes."""
     if device.type == "cuda":
-        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        convert: Callable[[nn.Module], nn.Module] = nn.SyncBatchNorm.convert_sync_batchnorm
+        return convert(model)
     for name, layer in list(model.named_children()):
         if isinstance(layer, nn.BatchNorm2d):
             setattr(model, name, SharedBatchNorm2d.like(layer))
@@ -172,9 +173,10 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         values = input if input.dtype == torch.float64 else input.float()
-        mean = _WorldMean.apply(values.mean((0, 2, 3)))  # type: ignore[no-untyped-call]
+        mean: Tensor = _WorldMean.apply(values.mean((0, 2, 3)))  # type: ignore[no-untyped-call]
         centred = values - mean[:, None, None]
-        variance = _WorldMean.apply(centred.square().mean((0, 2, 3)))  # type: ignore[no-untyped-call]
+        spread = centred.square().mean((0, 2, 3))
+        variance: Tensor = _WorldMean.apply(spread)  # type: ignore[no-untyped-call]
         self._remember(mean.detach(), variance.detach(), values.numel() // len(mean))
         scale = self.weight * (variance + self.eps).rsqrt()
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)

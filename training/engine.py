@@ -161,7 +161,7 @@ def _differentiate(
             if not torch.isfinite(loss):
                 suspects += _suspects(task, stacks, part)
             # Averaged over the processes, gradients of shares have to become their sum.
-            learner.scaler.scale(loss * world.size).backward()
+            learner.scaler.scale(loss * world.size).backward()  # type: ignore[no-untyped-call]
         shares.append({"loss": loss.detach(), **{n: value.detach() for n, value in losses.items()}})
     totals = world.totals(_sums(shares))
     return {name: value.item() for name, value in totals.items()}, suspects

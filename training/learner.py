@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.amp.grad_scaler import GradScaler
 
 from centernet_ros.models.centernet import CenterNet
 from training.config import ConfigError, OptimiserConfig
@@ -27,7 +28,7 @@ class Learner:
 
     model: CenterNet
     optimiser: torch.optim.Optimizer
-    scaler: torch.amp.GradScaler
+    scaler: GradScaler
     average: CenterNet | None
 
     @property
@@ -76,7 +77,7 @@ def start_learner(
     return Learner(
         model,
         torch.optim.Adam(model.parameters(), config.learning_rate),
-        torch.amp.GradScaler(device.type, enabled=config.precision == "float16"),
+        GradScaler(device.type, enabled=config.precision == "float16"),
         average,
     )
 

@@ -95,4 +95,4 @@ def _open_tensorboard(config: RunConfig) -> Any:
             "tensorboard: the package is not installed; pip install tensorboard, or set the key "
             "to false: the same figures stand in log.jsonl"
         ) from None
-    return SummaryWriter(config.output)  # type: ignore[no-untyped-call]
+    return SummaryWriter(config.output)
