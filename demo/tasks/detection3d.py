@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from centernet_ros.structures import Detections2D
     from training.data.sample import Sample
 
+TITLES = {"bev": "car BEV AP", "3d": "car 3D AP"}
+"""KITTI's metrics in the table."""
+
 MIN_OVERLAP = 0.5
 """IoU of a match on the ground and in space, as the authors of CenterNet measure."""
 
@@ -82,16 +85,13 @@ def _measure(samples: Sequence[Sample], results: Sequence[Detections2D]) -> list
     cars = metrics.num_truths["Car"][MODERATE]
     if cars < MIN_CARS:
         note = f"only {cars} cars of KITTI's level moderate were seen, {MIN_CARS} are needed"
-        return [Figure(title, math.nan, 1, note) for title in _TITLES.values()]
+        return [Figure(title, math.nan, 1, note) for title in TITLES.values()]
     note = f"%, KITTI's R40 at IoU {MIN_OVERLAP}, {cars} cars of level moderate"
     figures = []
-    for metric, title in _TITLES.items():
+    for metric, title in TITLES.items():
         values = metrics.entry("Car", metric, MIN_OVERLAP).r40
         figures.append(Figure(title, 0.0 if values is None else values[MODERATE], 1, note))
     return figures
-
-
-_TITLES = {"bev": "car BEV AP", "3d": "car 3D AP"}
 
 
 DETECTION3D = DemoTask(
