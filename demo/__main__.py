@@ -11,6 +11,7 @@ from pathlib import Path
 from centernet_ros.bag import SourceError
 from centernet_ros.ros.isolation import isolated_domain
 from centernet_ros.ros.resources import find_file
+from demo.report import report
 from demo.session import DemoError, Session, start_all
 from demo.sources import (
     Source,
@@ -19,6 +20,8 @@ from demo.sources import (
     source_arguments,
 )
 from demo.tasks import TASKS, DemoTask, choose_task
+
+CACHE = Path("build/cache")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,6 +94,8 @@ def _run(args: argparse.Namespace, task: DemoTask, source: Source, weights: Path
     """Play, report, draw."""
     print(f"playing {source.description}")
     with isolated_domain() as environment:
+        # Converted networks stay in this folder too, unless the user has a place for such things.
+        environment.setdefault("XDG_CACHE_HOME", str(CACHE.resolve()))
         print(
             f"starting camera, node and recorder (ROS_DOMAIN_ID {environment['ROS_DOMAIN_ID']}, "
             f"logs in {out})",
@@ -106,8 +111,6 @@ def _run(args: argparse.Namespace, task: DemoTask, source: Source, weights: Path
             )
             session.play()
             session.stop()
-    from demo.report import report  # loads PyTorch, which would slow the other processes' start
-
     problems = report(task, source, session.records, out)
     print(session.received_path)
     for problem in problems:

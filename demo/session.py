@@ -11,6 +11,7 @@ from pathlib import Path
 
 from typing_extensions import Self
 
+from centernet_ros.backends import choose_backend, choose_device
 from centernet_ros.bag import SourceError
 from centernet_ros.ros.processes import Child, child_process
 from centernet_ros.ros.resources import package_file
@@ -197,6 +198,8 @@ def start_all(
     """
     parameters = {
         "weights": weights,
+        # Not `auto`, which would convert the network beside the first images and drop some.
+        "backend": choose_backend(choose_device("auto")),
         "score_threshold": MIN_SCORE,
         "image_transport": "compressed" if compressed else "raw",
         **session.task.parameters,
