@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -179,8 +179,8 @@ def _workers(count: int) -> dict[str, Any]:
 
 def _prepare_worker(_worker: int) -> None:
     """Make a process that renders and warps a modest companion of the training process."""
-    # A signal to the whole group (Ctrl-C) is answered by the training process, which then ends us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # A signal to the whole group (Ctrl-C) is for the training process, which then ends this one:
+    # by a signal too, so that ignoring signals would make it wait for ever.
+    os.setpgid(0, 0)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

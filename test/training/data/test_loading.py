@@ -1,12 +1,16 @@
 """Batches follow from the seed and the step alone."""
 
 import dataclasses
+import os
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from centernet_ros.presets import ModelPreset
+from centernet_ros.ros.processes import child_process
 from training.config import DataConfig, LossConfig, OptimiserConfig, RunConfig, StreetSource
 from training.data.loading import (
     ShuffledSteps,
@@ -16,6 +20,7 @@ from training.data.loading import (
 )
 from training.data.street_samples import StreetSamples
 
+ROOT = Path(__file__).parents[3]
 CONFIG = RunConfig(
     input_size=(64, 192),
     data=DataConfig(train=StreetSource(5, 6), workers=0),
@@ -99,3 +104,24 @@ def test_evaluation_images_come_in_order_with_the_detectors_view():
         np.testing.assert_array_equal(sample.image, samples[i].image)
         assert image.shape == (64, 192, 3)
         assert view.image_size == sample.image.shape[:2]
+
+
+LEFT_UNREAD = """
+from training.config import DataConfig, OptimiserConfig, RunConfig, StreetSource
+from training.data.loading import training_batches
+from training.data.street_samples import StreetSamples
+
+if __name__ == "__main__":
+    data, optimiser = DataConfig(train=StreetSource(5, 6), workers=1), OptimiserConfig(batch_size=1)
+    config = RunConfig(input_size=(64, 192), data=data, optimiser=optimiser)
+    batches = iter(training_batches(StreetSamples(seed=5, count=6), config, 0))
+    next(batches)
+"""
+
+
+def test_a_program_that_leaves_batches_unread_ends(tmp_path):
+    program = tmp_path / "unread.py"
+    program.write_text(LEFT_UNREAD)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with child_process([sys.executable, program], environment, tmp_path / "log") as child:
+        assert child.process.wait(60) == 0, child.output
