@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torchvision.models.resnet import Bottleneck
 from torchvision.ops import deform_conv2d
 
 from centernet_ros.backends import BACKENDS, BackendError, choose_backend, open_backend
@@ -26,6 +27,9 @@ from centernet_ros.structures import CameraIntrinsics
 
 BASELINE = "eager"
 """The network as it stands in PyTorch, with torchvision's deformable convolution."""
+
+REACH = 0.2
+"""About the cells that the deformable convolutions of random networks look away."""
 
 TEST_MODES: dict[str, dict[str, Any]] = {
     "none": {},
@@ -64,13 +68,28 @@ class ExecutorTimes:
 
 
 def random_model(backbone: str, task: str, classes: int) -> CenterNet:
-    """A network whose deformable convolutions reach as far as trained ones do."""
+    """A network with random weights that works like a trained one.
+
+    Its features have the size that batch normalisation gives them, else those of a deep network
+    grow until nothing is left of its answers. Its deformable convolutions look a fraction of a
+    cell away: features that are noise change so fast from cell to cell that more would blow up
+    every rounding.
+    """
     torch.manual_seed(0)
-    model = build_model(backbone, task, classes).eval()
+    model = build_model(backbone, task, classes).train()
     for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+        if isinstance(module, Bottleneck):
+            # Else PyTorch's own float32 is 5e-4 from float64 after a hundred layers.
+            nn.init.constant_(module.bn3.weight, 0.2)
         if isinstance(module, DeformConv):
-            torch.nn.init.normal_(module.conv_offset_mask.weight, std=0.02)
-    return model
+            reach = REACH * module.conv_offset_mask.weight[0].numel() ** -0.5
+            nn.init.normal_(module.conv_offset_mask.weight, std=reach)
+    side = 4 * model.input_multiple
+    with torch.no_grad():
+        model(torch.randn(2, 3, side, side))
+    return model.eval()
 
 
 def eager(model: CenterNet, device: torch.device) -> Callable[[Tensor], dict[str, Tensor]]:

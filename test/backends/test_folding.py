@@ -13,18 +13,18 @@ from centernet_ros.models import BACKBONES
     [pytest.param(b, marks=[pytest.mark.slow] * (b == "hourglass104")) for b in BACKBONES],
 )
 def test_same_answers_without_batch_norm(make_model, backbone):
-    model = make_model(backbone)
+    model = make_model(backbone).double()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     folded = fold_batch_norm(model)
     norms = [name for name, m in folded.named_modules() if isinstance(m, nn.BatchNorm2d)]
     assert norms == []
     side = max(64, model.input_multiple)
-    images = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0)).double()
     with torch.no_grad():
         expected, got = model(images)[-1], folded(images)[-1]
     for name, value in expected.items():
         scale = value.abs().max().item()
-        torch.testing.assert_close(got[name], value, rtol=0, atol=1e-4 * scale)
+        torch.testing.assert_close(got[name], value, rtol=0, atol=1e-9 * scale)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 

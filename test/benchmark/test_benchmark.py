@@ -9,7 +9,7 @@ import torch
 from centernet_ros.benchmark.__main__ import main
 from centernet_ros.benchmark.subjects import BASELINE, eager, random_model, time_executors
 from centernet_ros.benchmark.timing import measure, speed_up
-from centernet_ros.models.deform_conv import deform_conv_by_lookup
+from centernet_ros.models.deform_conv import DeformConv, deform_conv_by_lookup
 
 CPU = torch.device("cpu")
 SMALL = ["--height", "64", "--width", "64", "--repetitions", "2", "--device", "cpu"]
@@ -64,6 +64,25 @@ def test_errors_are_one_line(run):
     status, said, content = run("stages", "--weights", "nothing.safetensors")
     assert (status, content) == (1, None)
     assert "centernet_ros.benchmark: weights file nothing.safetensors does not exist" in said.err
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet101", "dla34"])
+def test_random_networks_answer_their_input(backbone):
+    """An answer that the input hardly changes would hide every mistake."""
+    model = random_model(backbone, "detection2d", 2)
+    with torch.no_grad():
+        size = model(torch.randn(1, 3, 128, 128))[-1]["size"]
+    centred = size - size.mean(dim=(2, 3), keepdim=True)
+    assert centred.std() > 0.1 * size.std()
+    reaches = []
+    for module in model.modules():
+        if isinstance(module, DeformConv):
+            module.conv_offset_mask.register_forward_hook(
+                lambda module, inputs, output: reaches.append(output[:, :18].std().item())
+            )
+    with torch.no_grad():
+        model(torch.randn(1, 3, 128, 128))
+    assert all(0.02 < reach < 1 for reach in reaches)
 
 
 def test_baseline_is_the_same_network():
