@@ -56,7 +56,15 @@ setup(
         "torchvision",
         "tqdm",
     ],
-    extras_require={"training": ["pycocotools"]},
+    extras_require={
+        "executors": [
+            "onnx",
+            "onnxruntime; python_version >= '3.11'",
+            "onnxscript",
+            "openvino",
+        ],
+        "training": ["pycocotools"],
+    },
     entry_points={"console_scripts": ["centernet_node = centernet_ros.ros.main:main"]},
     cmdclass={"build_py": BuildWithMessages},
     data_files=[

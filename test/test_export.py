@@ -77,7 +77,9 @@ def test_other_answers_are_not_written(tmp_path, monkeypatch):
         return {name: 1.01 * value for name, value in run_file(path, batch).items()}
 
     monkeypatch.setattr(module, "run_file", wrong)
-    with pytest.raises(BackendError, match=r"x\.xml differs from PyTorch by heatmap 1\.0e-02"):
+    with pytest.raises(
+        BackendError, match=r"x\.xml in float32 differs from PyTorch by heatmap 1\.0e-02"
+    ):
         export(model, preset, tmp_path / "x.xml", (32, 64))
     assert [path.name for path in tmp_path.iterdir()] == ["x.xml"]
     assert (tmp_path / "x.xml").read_text() == "what was there"

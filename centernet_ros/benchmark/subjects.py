@@ -14,7 +14,13 @@ from torch import Tensor, nn
 from torchvision.models.resnet import Bottleneck
 from torchvision.ops import deform_conv2d
 
-from centernet_ros.backends import BACKENDS, BackendError, choose_backend, open_backend
+from centernet_ros.backends import (
+    BACKENDS,
+    BackendError,
+    TorchBackend,
+    choose_backend,
+    open_backend,
+)
 from centernet_ros.backends.agreement import check_agreement, check_input
 from centernet_ros.benchmark.timing import Run, Times, measure
 from centernet_ros.detector import Detector
@@ -125,11 +131,14 @@ def time_executors(
     found: dict[str, float] = {BASELINE: 0.0}
     refused = []
     for precision in precisions:
+        half = precision != "float32"
+        rounded = TorchBackend(copy.deepcopy(model), device, precision)(batch) if half else None
         for name in names:
             label = f"{name} {precision}"
             try:
                 executor = open_backend(name, copy.deepcopy(model), device, precision)
-                found[label] = check_agreement(label, precision, executor(batch), expected)
+                got = executor(batch)
+                found[label] = check_agreement(name, precision, got, expected, rounded)
             except BackendError as error:
                 refused.append(ExecutorTimes(label, None, reason=str(error)))
                 continue
