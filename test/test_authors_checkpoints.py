@@ -341,7 +341,7 @@ def torchvision_weights():
     return torchvision.models.resnet18().state_dict()
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "resnet18_pyramid"])
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet18_pyramid", "resnet18_pyramid16"])
 def test_trunk_of_torchvision(tmp_path, torchvision_weights, backbone):
     model = network(backbone)
     before = {name: value.clone() for name, value in model.state_dict().items()}

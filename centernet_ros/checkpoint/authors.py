@@ -85,9 +85,10 @@ MARKERS = {
     "resnet101": ("backbone.stages.2.22.conv1.weight", (256, 1024, 1, 1)),
     "dla34": ("backbone.trunk.level5.root.conv.weight", (512, 1280, 1, 1)),
     "hourglass104": ("backbone.links.0.residual.conv1.weight", (256, 256, 3, 3)),
-    "resnet18_pyramid": ("backbone.lateral.0.weight", (64, 64, 1, 1)),
+    "resnet18_pyramid": ("backbone.lateral.3.weight", (64, 512, 1, 1)),
+    "resnet18_pyramid16": ("backbone.lateral.2.weight", (64, 256, 1, 1)),
 }
-"""A tensor of each backbone that no other has."""
+"""A tensor of each backbone that none of the later ones has."""
 
 
 def is_authors(names: Iterable[str]) -> bool:

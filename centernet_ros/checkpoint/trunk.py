@@ -18,10 +18,19 @@ TRUNKS = {
     "dla34": ("backbone.trunk.",),
     "hourglass104": ("backbone.",),
     "resnet18_pyramid": ("backbone.stem.", "backbone.stages."),
+    "resnet18_pyramid16": ("backbone.stem.", "backbone.stages."),
 }
 """Beginnings of the names of the tensors that a file has to hold."""
 
-IMAGENET = {"resnet18": "resnet18", "resnet101": "resnet101", "resnet18_pyramid": "resnet18"}
+BEYOND = {"resnet18_pyramid16": ("backbone.stages.3.", "backbone.lateral.3.")}
+"""Beginnings of the names of what a longer trunk has behind the end of this one."""
+
+IMAGENET = {
+    "resnet18": "resnet18",
+    "resnet101": "resnet101",
+    "resnet18_pyramid": "resnet18",
+    "resnet18_pyramid16": "resnet18",
+}
 """Trunks that torchvision has weights of, and their names there."""
 
 
@@ -45,7 +54,11 @@ def load_trunk(model: nn.Module, source: Path | str = "imagenet") -> None:
         tensors = {f"base.{name}": value for name, value in tensors.items()}
     if is_authors(tensors):
         tensors = to_ours(tensors)
-    given = {name: value for name, value in tensors.items() if name.startswith("backbone.")}
+    given = {
+        name: value
+        for name, value in tensors.items()
+        if name.startswith("backbone.") and not name.startswith(BEYOND.get(backbone, ()))
+    }
     expected = {
         name: value
         for name, value in state.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from centernet_ros.models.centernet import CenterNet
 from centernet_ros.models.dla import DLA34
 from centernet_ros.models.hourglass import Hourglass104
-from centernet_ros.models.pyramid import ResNet18Pyramid
+from centernet_ros.models.pyramid import resnet18_pyramid, resnet18_pyramid16
 from centernet_ros.models.resnet import resnet18, resnet101
 from centernet_ros.tasks import build_task
 
@@ -14,7 +14,8 @@ BACKBONES = {
     "resnet101": resnet101,
     "dla34": DLA34,
     "hourglass104": Hourglass104,
-    "resnet18_pyramid": ResNet18Pyramid,
+    "resnet18_pyramid": resnet18_pyramid,
+    "resnet18_pyramid16": resnet18_pyramid16,
 }
 BACKBONE_ALIASES = {
     "resdcn_18": "resnet18",

@@ -1,9 +1,12 @@
 """ResNet-18 with a feature pyramid: for own data, where no ImageNet weights are at hand.
 
-This backbone is not the authors'. Their ResNet up-sampling has no connection around the trunk's
-last stage, so that even the place of a small object must find its way through a map of stride 32;
-from random weights it learns that far slower than a neck with skip connections (Lin et al. 2017,
-"Feature Pyramid Networks"). This neck also does without deformable convolutions.
+These two backbones are not the authors'. Their ResNet up-sampling has no connection around the
+trunk's last stage, so that even the place of a small object must find its way through a map of
+stride 32; from random weights it learns that far slower than a neck with skip connections (Lin et
+al. 2017, "Feature Pyramid Networks"). This neck also does without deformable convolutions.
+
+The shorter one ends at stride 16: it has a quarter of the weights, and sees about 200 pixels around
+a place, which suffices where objects are smaller than that.
 """
 
 from __future__ import annotations
@@ -15,22 +18,35 @@ from torch import Tensor, nn
 from torchvision.models import resnet
 
 CHANNELS = 64
+WIDTHS = (64, 128, 256, 512)
+"""Channels of the trunk's stages, which lie at strides 4, 8, 16, 32."""
 
 
-class ResNet18Pyramid(nn.Module):
+def resnet18_pyramid() -> ResNetPyramid:
+    """All four stages of ResNet-18 (11.4 million weights)."""
+    return ResNetPyramid(4)
+
+
+def resnet18_pyramid16() -> ResNetPyramid:
+    """ResNet-18 up to stride 16 (2.9 million weights)."""
+    return ResNetPyramid(3)
+
+
+class ResNetPyramid(nn.Module):
     """Image (B, 3, H, W) to features (B, 64, H/4, W/4)."""
 
     stacks = 1
     out_channels = CHANNELS
     head_channels = CHANNELS
-    input_multiple = 32
 
-    def __init__(self) -> None:
+    def __init__(self, stages: int) -> None:
         super().__init__()
+        self.input_multiple = 2 ** (stages + 1)
         trunk = resnet.resnet18(weights=None)
         self.stem = nn.Sequential(trunk.conv1, trunk.bn1, trunk.relu, trunk.maxpool)
-        self.stages = nn.ModuleList([trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4])
-        self.lateral = nn.ModuleList(nn.Conv2d(width, CHANNELS, 1) for width in (64, 128, 256, 512))
+        layers = [trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4]
+        self.stages = nn.ModuleList(layers[:stages])
+        self.lateral = nn.ModuleList(nn.Conv2d(width, CHANNELS, 1) for width in WIDTHS[:stages])
         self.smooth = nn.Sequential(
             nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False),
             nn.BatchNorm2d(CHANNELS),
