@@ -6,6 +6,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -67,6 +68,21 @@ class Calibration:
         if width == 0 or height == 0:
             width, height = self.width, self.height
         return height // max(1, self.binning[1]), width // max(1, self.binning[0])
+
+
+def calibration_of(info: Any) -> Calibration:
+    """The numbers of a sensor_msgs/CameraInfo, whoever deserialised it."""
+    return Calibration(
+        width=info.width,
+        height=info.height,
+        k=tuple(map(float, info.k)),
+        p=tuple(map(float, info.p)),
+        d=tuple(map(float, info.d)),
+        distortion_model=info.distortion_model,
+        r=tuple(map(float, info.r)),
+        binning=(info.binning_x, info.binning_y),
+        roi=(info.roi.x_offset, info.roi.y_offset, info.roi.width, info.roi.height),
+    )
 
 
 @lru_cache(maxsize=32)

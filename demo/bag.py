@@ -116,8 +116,7 @@ class BagSource:
     @property
     def camera(self) -> CameraIntrinsics | None:
         """The camera as its first description and the first readable image have it."""
-        from centernet_ros.calibration import CalibrationError, intrinsics_of
-        from centernet_ros.ros.calibration import calibration_of
+        from centernet_ros.calibration import CalibrationError, calibration_of, intrinsics_of
 
         if not self._described:
             return None

@@ -84,21 +84,6 @@ def look_through(calibration: Calibration, *, undistort: bool = False) -> Look:
     return look
 
 
-def calibration_of(info: Any) -> Calibration:
-    """The numbers of a sensor_msgs/CameraInfo, whoever deserialised it."""
-    return Calibration(
-        width=info.width,
-        height=info.height,
-        k=tuple(map(float, info.k)),
-        p=tuple(map(float, info.p)),
-        d=tuple(map(float, info.d)),
-        distortion_model=info.distortion_model,
-        r=tuple(map(float, info.r)),
-        binning=(info.binning_x, info.binning_y),
-        roi=(info.roi.x_offset, info.roi.y_offset, info.roi.width, info.roi.height),
-    )
-
-
 def _parse_yaml(text: str) -> Calibration:
     """A calibration in either form of ROS.
 

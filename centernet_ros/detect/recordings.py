@@ -21,8 +21,8 @@ from centernet_ros.bag import (
     info_topic_of,
     open_bag,
 )
-from centernet_ros.calibration import Calibration, CalibrationError
-from centernet_ros.detect.cameras import Look, calibration_of, look_through
+from centernet_ros.calibration import Calibration, CalibrationError, calibration_of
+from centernet_ros.detect.cameras import Look, look_through
 from centernet_ros.detect.frames import NEEDS_CAMERA, Frame, Source, Unusable, frame_of
 from centernet_ros.encodings import ImageError, file_to_bgr, raw_to_bgr
 from centernet_ros.film import quiet

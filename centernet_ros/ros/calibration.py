@@ -7,25 +7,14 @@ from typing import Any
 
 from sensor_msgs.msg import CameraInfo
 
-from centernet_ros.calibration import Calibration, CalibrationError, intrinsics_of
+from centernet_ros.calibration import (
+    Calibration,
+    CalibrationError,
+    calibration_of,
+    intrinsics_of,
+)
 from centernet_ros.rectification import Rectification
 from centernet_ros.structures import CameraIntrinsics
-
-
-def calibration_of(info: CameraInfo) -> Calibration:
-    """The numbers of a message."""
-    roi = info.roi
-    return Calibration(
-        width=info.width,
-        height=info.height,
-        k=tuple(info.k.tolist()),
-        p=tuple(info.p.tolist()),
-        d=tuple(info.d),
-        distortion_model=info.distortion_model,
-        r=tuple(info.r.tolist()),
-        binning=(info.binning_x, info.binning_y),
-        roi=(roi.x_offset, roi.y_offset, roi.width, roi.height),
-    )
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import torch
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
+from centernet_ros.calibration import calibration_of
 from centernet_ros.presets import ModelPreset
-from centernet_ros.ros.calibration import Calibrator, calibration_of
+from centernet_ros.ros.calibration import Calibrator
 from centernet_ros.ros.frame import finish, in_camera_pixels, open_frame
 from centernet_ros.ros.pairing import Arrival
 from centernet_ros.ros.parameters import NodeParameters
