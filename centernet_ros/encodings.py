@@ -14,6 +14,17 @@ from centernet_ros.image import Image
 MAX_SIDE = 32766
 """Pixels of a side that OpenCV can still warp."""
 
+MAX_PIXELS = 1 << 27
+"""Pixels of a JPEG or PNG: ten times those of most cameras, and 400 MB of memory."""
+
+_START_OF_FRAME = frozenset(
+    bytes([marker]) for marker in range(0xC0, 0xD0) if marker not in (0xC4, 0xC8, 0xCC)
+)
+"""Markers of a JPEG's segment that tells its size."""
+
+JPEG_PIXELS_PER_BYTE = 8 * 64
+"""At most: 64 pixels of a block take one bit at least."""
+
 CHANNELS = {
     **dict.fromkeys(("bgr8", "rgb8", "8UC3"), 3),
     **dict.fromkeys(("bgra8", "rgba8", "8UC4"), 4),
@@ -136,6 +147,7 @@ def file_to_bgr(data: NDArray[np.uint8], kind: str, *, turn: bool = False) -> Im
     if data.size == 0:
         raise ImageError("it is empty: 0 bytes")
     _check_jpeg_end(data)
+    _check_declared_size(data)
     flags = cv2.IMREAD_COLOR | (0 if turn else cv2.IMREAD_IGNORE_ORIENTATION)
     try:
         image = cv2.imdecode(data, flags)
@@ -156,3 +168,30 @@ def _check_jpeg_end(data: NDArray[np.uint8]) -> None:
         content.rfind(end_of_image) < content.rfind(start_of_scan) or end_of_image not in content
     ):
         raise ImageError(f"its JPEG is truncated: {data.size} bytes without an end marker")
+
+
+def _check_declared_size(data: NDArray[np.uint8]) -> None:
+    """Refuse a size that the bytes cannot hold, or that nobody wants, before memory is taken."""
+    height, width = declared_size(data.tobytes())
+    if height * width > MAX_PIXELS:
+        raise ImageError(f"it declares {width}x{height} pixels, more than {MAX_PIXELS}")
+    # The decoder would fill the rest with grey.
+    if data[0] == 0xFF and height * width > JPEG_PIXELS_PER_BYTE * data.size:
+        raise ImageError(f"it declares {width}x{height} pixels, too many for {data.size} bytes")
+
+
+def declared_size(content: bytes) -> tuple[int, int]:
+    """Height and width that a JPEG or PNG says it has; 0, 0 where it says none, or is neither."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return int.from_bytes(content[20:24], "big"), int.from_bytes(content[16:20], "big")
+    position = 2
+    while content.startswith(b"\xff\xd8") and content[position : position + 1] == b"\xff":
+        marker = content[position + 1 : position + 2]
+        if marker == b"\xff":  # any number of them may stand before a marker
+            position += 1
+            continue
+        if marker in _START_OF_FRAME:
+            size = content[position + 5 : position + 9]
+            return int.from_bytes(size[:2], "big"), int.from_bytes(size[2:], "big")
+        position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
+    return 0, 0

@@ -1,12 +1,13 @@
 """Encodings without ROS; every single one is compared with cv_bridge in test/ros/test_images.py."""
 
+import struct
 from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
-from centernet_ros.encodings import ImageError, file_to_bgr, raw_to_bgr
+from centernet_ros.encodings import ImageError, declared_size, file_to_bgr, raw_to_bgr
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 10, 3), np.uint8)
 
@@ -64,9 +65,33 @@ def test_photographs_are_turned_upright_on_demand():
     assert file_to_bgr(photograph(1), "a file", turn=True).shape == (16, 32, 3)
 
 
+def with_size(extension, height, width):
+    """Bytes of a small picture that declares another size."""
+    data = cv2.imencode(extension, PICTURE)[1].tobytes()
+    if extension == ".png":
+        return data[:16] + struct.pack(">II", width, height) + data[24:]
+    start = data.index(b"\xff\xc0") + 5
+    return data[:start] + struct.pack(">HH", height, width) + data[start + 4 :]
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png"])
+def test_the_declared_size_is_read_without_decoding(extension):
+    assert declared_size(with_size(extension, 6, 10)) == (6, 10)
+    assert declared_size(with_size(extension, 30000, 40000)) == (30000, 40000)
+    assert declared_size(photograph(1).tobytes()) == (16, 32)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"\xff\xd8", b"\xff\xd8\xff", b"BM", b"\x89PNG"])
+def test_what_declares_no_size(data):
+    assert declared_size(data) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
+        (with_size(".png", 30000, 30000), "declares 30000x30000 pixels, more than 134217728"),
+        (with_size(".jpg", 20000, 30000), "declares 30000x20000 pixels, more than 134217728"),
+        (with_size(".jpg", 3000, 3000), r"declares 3000x3000 pixels, too many for \d+ bytes"),
         (b"", "empty: 0 bytes"),
         (b"no picture", "its 10 bytes of photo.png cannot be decoded"),
         (cv2.imencode(".jpg", PICTURE)[1].tobytes()[:-20], "its JPEG is truncated"),
