@@ -12,6 +12,7 @@ from vision_msgs.msg import BoundingBox3D, Detection3DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
 from centernet_ros.drawing import class_colour
+from centernet_ros.ros.building import builder
 
 LIFETIME = Duration(sec=2)
 """When the node falls silent its last boxes vanish."""
@@ -24,6 +25,14 @@ ARROW = 0.15, 0.35, 0.4
 
 TEXT_HEIGHT = 0.6
 """Metres."""
+
+_point = builder(Point, "x", "y", "z")
+_vector = builder(Vector3, "x", "y", "z")
+_pose = builder(Pose, "position")
+_rgba = builder(ColorRGBA, "r", "g", "b", "a")
+_solid = builder(Marker, "ns", "type", "pose", "scale", "color")
+_arrow = builder(Marker, "ns", "type", "pose", "scale", "color", "points")
+_text = builder(Marker, "ns", "type", "pose", "scale", "color", "text")
 
 
 def to_markers(array: Detection3DArray, class_names: Sequence[str]) -> MarkerArray:
@@ -58,26 +67,15 @@ def to_markers(array: Detection3DArray, class_names: Sequence[str]) -> MarkerArr
 def _box(box: BoundingBox3D, colour: Sequence[int]) -> Marker:
     """The box itself, see-through."""
     sides = (max(THINNEST, side) for side in (box.size.x, box.size.y, box.size.z))
-    return Marker(
-        ns="boxes",
-        type=Marker.CUBE,
-        pose=box.center,
-        scale=_vector(*sides),
-        color=_colour(colour, 0.45),
-    )
+    return _solid("boxes", Marker.CUBE, box.center, _vector(*sides), _colour(colour, 0.45))
 
 
 def _heading(box: BoundingBox3D, colour: Sequence[int]) -> Marker:
     """An arrow from the box's middle to half its length before its front."""
     shaft, head, head_length = ARROW
-    return Marker(
-        ns="headings",
-        type=Marker.ARROW,
-        pose=box.center,
-        points=[Point(), Point(x=max(2 * head_length, box.size.x))],
-        scale=_vector(shaft, head, head_length),
-        color=_colour(colour, 1.0),
-    )
+    points = [_point(0.0, 0.0, 0.0), _point(max(2 * head_length, box.size.x), 0.0, 0.0)]
+    size = _vector(shaft, head, head_length)
+    return _arrow("headings", Marker.ARROW, box.center, size, _colour(colour, 1.0), points)
 
 
 def _label(box: BoundingBox3D, text: str) -> Marker:
@@ -85,26 +83,16 @@ def _label(box: BoundingBox3D, text: str) -> Marker:
     q, up = box.center.orientation, box.size.z / 2 + TEXT_HEIGHT
     place = box.center.position
     # The box's own third axis: the last column of the rotation.
-    position = Point(
-        x=place.x + up * 2 * (q.x * q.z + q.w * q.y),
-        y=place.y + up * 2 * (q.y * q.z - q.w * q.x),
-        z=place.z + up * (1 - 2 * (q.x**2 + q.y**2)),
+    position = _point(
+        place.x + up * 2 * (q.x * q.z + q.w * q.y),
+        place.y + up * 2 * (q.y * q.z - q.w * q.x),
+        place.z + up * (1 - 2 * (q.x**2 + q.y**2)),
     )
-    return Marker(
-        ns="labels",
-        type=Marker.TEXT_VIEW_FACING,
-        pose=Pose(position=position),
-        scale=_vector(0.0, 0.0, TEXT_HEIGHT),
-        color=_colour((255, 255, 255), 1.0),
-        text=text,
-    )
-
-
-def _vector(x: float, y: float, z: float) -> Vector3:
-    return Vector3(x=x, y=y, z=z)
+    white, size = _colour((255, 255, 255), 1.0), _vector(0.0, 0.0, TEXT_HEIGHT)
+    return _text("labels", Marker.TEXT_VIEW_FACING, _pose(position), size, white, text)
 
 
 def _colour(bgr: Sequence[int], opacity: float) -> Any:
     """Blue, green, red of 0-255 as a colour of a marker."""
     blue, green, red = (value / 255 for value in bgr)
-    return ColorRGBA(r=red, g=green, b=blue, a=opacity)
+    return _rgba(red, green, blue, opacity)

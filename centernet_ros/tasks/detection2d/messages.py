@@ -5,10 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
+from vision_msgs.msg import (
+    BoundingBox2D,
+    Detection2D,
+    Detection2DArray,
+    ObjectHypothesis,
+    ObjectHypothesisWithPose,
+    Point2D,
+    Pose2D,
+)
 
+from centernet_ros.ros.building import builder
 from centernet_ros.ros.outputs import Output
 from centernet_ros.structures import Detections2D
+
+_point = builder(Point2D, "x", "y")
+_pose = builder(Pose2D, "position")
+_box = builder(BoundingBox2D, "center", "size_x", "size_y")
+_class = builder(ObjectHypothesis, "class_id", "score")
+_hypothesis = builder(ObjectHypothesisWithPose, "hypothesis")
+_detection = builder(Detection2D, "header", "results", "bbox", "id")
 
 
 def to_messages(
@@ -29,16 +45,11 @@ def to_messages(
         strict=True,
     )
     for (x1, y1, x2, y2), score, label, track in rows:
-        hypothesis = ObjectHypothesisWithPose()
-        hypothesis.hypothesis.class_id = class_names[label]
-        hypothesis.hypothesis.score = score
-        detection = Detection2D(header=header, results=[hypothesis], id=track)
-        detection.bbox.center.position.x = (x1 + x2) / 2
-        detection.bbox.center.position.y = (y1 + y2) / 2
+        centre = _pose(_point((x1 + x2) / 2, (y1 + y2) / 2))
         # A network may answer a negative size, which no subscriber expects.
-        detection.bbox.size_x = max(0.0, x2 - x1)
-        detection.bbox.size_y = max(0.0, y2 - y1)
-        array.detections.append(detection)
+        box = _box(centre, max(0.0, x2 - x1), max(0.0, y2 - y1))
+        hypothesis = _hypothesis(_class(class_names[label], score))
+        array.detections.append(_detection(header, [hypothesis], box, track))
     return array
 
 

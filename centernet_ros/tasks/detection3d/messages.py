@@ -6,21 +6,41 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from geometry_msgs.msg import Pose, Quaternion, Transform, TransformStamped
+from geometry_msgs.msg import (
+    Point,
+    Pose,
+    PoseWithCovariance,
+    Quaternion,
+    Transform,
+    TransformStamped,
+    Vector3,
+)
 from std_msgs.msg import Header
 from vision_msgs.msg import (
     BoundingBox3D,
     Detection2DArray,
     Detection3D,
     Detection3DArray,
+    ObjectHypothesis,
     ObjectHypothesisWithPose,
 )
 from visualization_msgs.msg import MarkerArray
 
+from centernet_ros.ros.building import builder
 from centernet_ros.ros.markers import to_markers
 from centernet_ros.ros.outputs import Output
 from centernet_ros.structures import Detections2D, Detections3D
 from centernet_ros.tasks.detection2d.messages import to_messages as to_box_messages
+
+_point = builder(Point, "x", "y", "z")
+_size = builder(Vector3, "x", "y", "z")
+_quaternion = builder(Quaternion, "x", "y", "z", "w")
+_pose = builder(Pose, "position", "orientation")
+_box = builder(BoundingBox3D, "center", "size")
+_class = builder(ObjectHypothesis, "class_id", "score")
+_uncertain = builder(PoseWithCovariance, "pose")
+_hypothesis = builder(ObjectHypothesisWithPose, "hypothesis", "pose")
+_detection = builder(Detection3D, "header", "results", "bbox", "id")
 
 
 def to_box(dimensions: Sequence[float], location: Sequence[float], yaw: float) -> BoundingBox3D:
@@ -36,15 +56,11 @@ def to_box(dimensions: Sequence[float], location: Sequence[float], yaw: float) -
         object heads), y along the width (to its left) and z along the height (up).
     """
     height, width, length = (max(0.0, value) for value in dimensions)
-    box = BoundingBox3D()
-    box.size.x, box.size.y, box.size.z = length, width, height
     x, y, z = location
-    box.center.position.x, box.center.position.y, box.center.position.z = x, y - height / 2, z
     # A quarter turn about x brings up from the optical frame's z to its -y; the yaw follows.
     cos, sin = math.cos(yaw / 2) * math.sqrt(0.5), math.sin(yaw / 2) * math.sqrt(0.5)
-    orientation = box.center.orientation
-    orientation.x, orientation.y, orientation.z, orientation.w = cos, sin, -sin, cos
-    return box
+    pose = _pose(_point(x, y - height / 2, z), _quaternion(cos, sin, -sin, cos))
+    return _box(pose, _size(length, width, height))
 
 
 def to_messages(
@@ -70,13 +86,8 @@ def to_messages(
     )
     for dimensions, location, yaw, score, label, track in rows:
         box = to_box(dimensions, location, yaw)
-        hypothesis = ObjectHypothesisWithPose()
-        hypothesis.hypothesis.class_id = class_names[label]
-        hypothesis.hypothesis.score = score
-        hypothesis.pose.pose = box.center
-        array.detections.append(
-            Detection3D(header=header, results=[hypothesis], bbox=box, id=track)
-        )
+        hypothesis = _hypothesis(_class(class_names[label], score), _uncertain(box.center))
+        array.detections.append(_detection(header, [hypothesis], box, track))
     return array
 
 
@@ -85,36 +96,29 @@ def move(array: Detection3DArray, transform: TransformStamped) -> Detection3DArr
     header = Header(stamp=array.header.stamp, frame_id=transform.header.frame_id)
     moved = Detection3DArray(header=header)
     for detection in array.detections:
-        box = BoundingBox3D(size=detection.bbox.size)
-        box.center = _moved(detection.bbox.center, transform.transform)
-        hypothesis = ObjectHypothesisWithPose(hypothesis=detection.results[0].hypothesis)
-        hypothesis.pose.pose = box.center
-        moved.detections.append(
-            Detection3D(header=header, results=[hypothesis], bbox=box, id=detection.id)
-        )
+        box = _box(_moved(detection.bbox.center, transform.transform), detection.bbox.size)
+        hypothesis = _hypothesis(detection.results[0].hypothesis, _uncertain(box.center))
+        moved.detections.append(_detection(header, [hypothesis], box, detection.id))
     return moved
 
 
 def _moved(pose: Pose, transform: Transform) -> Pose:
     """A pose after a rotation and a translation."""
     turn, shift = transform.rotation, transform.translation
-    position = Quaternion(x=pose.position.x, y=pose.position.y, z=pose.position.z, w=0.0)
-    back = Quaternion(x=-turn.x, y=-turn.y, z=-turn.z, w=turn.w)
+    position = _quaternion(pose.position.x, pose.position.y, pose.position.z, 0.0)
+    back = _quaternion(-turn.x, -turn.y, -turn.z, turn.w)
     turned = _product(_product(turn, position), back)
-    moved = Pose(orientation=_product(turn, pose.orientation))
-    moved.position.x = turned.x + shift.x
-    moved.position.y = turned.y + shift.y
-    moved.position.z = turned.z + shift.z
-    return moved
+    place = _point(turned.x + shift.x, turned.y + shift.y, turned.z + shift.z)
+    return _pose(place, _product(turn, pose.orientation))
 
 
 def _product(a: Quaternion, b: Quaternion) -> Quaternion:
     """The rotation b, then the rotation a."""
-    return Quaternion(
-        x=a.w * b.x + a.x * b.w + a.y * b.z - a.z * b.y,
-        y=a.w * b.y - a.x * b.z + a.y * b.w + a.z * b.x,
-        z=a.w * b.z + a.x * b.y - a.y * b.x + a.z * b.w,
-        w=a.w * b.w - a.x * b.x - a.y * b.y - a.z * b.z,
+    return _quaternion(
+        a.w * b.x + a.x * b.w + a.y * b.z - a.z * b.y,
+        a.w * b.y - a.x * b.z + a.y * b.w + a.z * b.x,
+        a.w * b.z + a.x * b.y - a.y * b.x + a.z * b.w,
+        a.w * b.w - a.x * b.x - a.y * b.y - a.z * b.z,
     )
 
 

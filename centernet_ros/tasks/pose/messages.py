@@ -8,10 +8,16 @@ from typing import Any
 from vision_msgs.msg import Detection2DArray
 
 from centernet_ros.msg import KeyPoint, Person, PersonArray
+from centernet_ros.ros.building import builder
 from centernet_ros.ros.outputs import Output
 from centernet_ros.structures import Poses
 from centernet_ros.tasks.detection2d.messages import to_messages as to_box_messages
 from centernet_ros.tasks.pose.joints import JOINT_NAMES
+
+_key_point = builder(KeyPoint, "name", "x", "y", "score")
+_person = builder(
+    Person, "header", "id", "score", "center_x", "center_y", "size_x", "size_y", "key_points"
+)
 
 
 def to_messages(
@@ -32,15 +38,12 @@ def to_messages(
         strict=True,
     )
     for (x1, y1, x2, y2), score, points, point_scores, track in rows:
-        person = Person(header=header, score=score, id=track)
-        person.center_x, person.center_y = (x1 + x2) / 2, (y1 + y2) / 2
-        # A network may answer a negative size, which no subscriber expects.
-        person.size_x, person.size_y = max(0.0, x2 - x1), max(0.0, y2 - y1)
         joints = zip(JOINT_NAMES, points, point_scores, strict=True)
-        person.key_points = [
-            KeyPoint(name=name, x=x, y=y, score=joint_score) for name, (x, y), joint_score in joints
-        ]
-        array.people.append(person)
+        key_points = [_key_point(name, x, y, joint_score) for name, (x, y), joint_score in joints]
+        centre = (x1 + x2) / 2, (y1 + y2) / 2
+        # A network may answer a negative size, which no subscriber expects.
+        size = max(0.0, x2 - x1), max(0.0, y2 - y1)
+        array.people.append(_person(header, track, score, *centre, *size, key_points))
     return array
 
 
