@@ -8,10 +8,14 @@ from pathlib import Path
 
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 INFO = "sensor_msgs/msg/CameraInfo"
+
+TYPES = get_typestore(Stores.ROS2_JAZZY)
+"""Reads and writes messages; these kinds are the same in every distribution."""
 
 
 class SourceError(ValueError):

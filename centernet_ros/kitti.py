@@ -83,13 +83,22 @@ def read_projection(text: str, name: str = "P2") -> Tensor:
     Raises:
         ValueError: There is no such camera in the file.
     """
+    return read_matrix(text, name, 4)
+
+
+def read_matrix(text: str, name: str, columns: int) -> Tensor:
+    """Matrix (3, columns) float64 of a calib file.
+
+    Raises:
+        ValueError: There is no such matrix in the file, or it has another size.
+    """
     for line in text.splitlines():
         key, _, values = line.partition(":")
         if key.strip() == name:
             numbers = [float(value) for value in values.split()]
-            if len(numbers) != 12:
-                raise ValueError(f"{name} has {len(numbers)} numbers, expected 12")
-            return torch.tensor(numbers, dtype=torch.float64).view(3, 4)
+            if len(numbers) != 3 * columns:
+                raise ValueError(f"{name} has {len(numbers)} numbers, expected {3 * columns}")
+            return torch.tensor(numbers, dtype=torch.float64).view(3, columns)
     raise ValueError(f"no {name} in the calibration")
 
 

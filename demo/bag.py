@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from rclpy.serialization import deserialize_message
 from rosbags.interfaces import Connection
-from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from centernet_ros.bag import (
     COMPRESSED,
     IMAGE,
     INFO,
+    TYPES,
     SourceError,
     choose_image_topic,
     first_line,
@@ -50,7 +50,6 @@ class BagSource:
         """
         self.path = path
         self.seconds = seconds
-        self._types = get_typestore(Stores.ROS2_JAZZY)
         with open_bag(path) as reader:
             connections = list(reader.connections)
         self.topic = choose_image_topic(path, connections, topic)
@@ -132,7 +131,7 @@ class BagSource:
     def _message(self, connection: Connection, data: bytes) -> Any:
         try:
             # The middleware trusts its input: damaged data would end the process.
-            self._types.deserialize_cdr(data, connection.msgtype)
+            TYPES.deserialize_cdr(data, connection.msgtype)
             return deserialize_message(bytes(data), MESSAGES[connection.msgtype])
         except Exception as error:
             raise SourceError(

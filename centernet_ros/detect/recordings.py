@@ -11,10 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 from rosbags.interfaces import Connection
-from rosbags.typesys import Stores, get_typestore
 
 from centernet_ros.bag import (
     COMPRESSED,
+    TYPES,
     SourceError,
     choose_image_topic,
     first_line,
@@ -150,11 +150,8 @@ def _image_of(connection: Connection, data: bytes) -> tuple[int, Image]:
     return stamp, raw_to_bgr(message)
 
 
-_types = get_typestore(Stores.ROS2_JAZZY)
-
-
 def _deserialise(connection: Connection, data: bytes) -> Any:
-    return _types.deserialize_cdr(data, connection.msgtype)
+    return TYPES.deserialize_cdr(data, connection.msgtype)
 
 
 def _calibrations(
