@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from vision_msgs.msg import (
     BoundingBox2D,
     Detection2D,
@@ -51,6 +52,30 @@ def to_messages(
         hypothesis = _hypothesis(_class(class_names[label], score))
         array.detections.append(_detection(header, [hypothesis], box, track))
     return array
+
+
+def from_messages(array: Detection2DArray, class_names: Sequence[str]) -> Detections2D:
+    """The results of an array, in its order: the reverse of `to_messages`.
+
+    Raises:
+        ValueError: A detection is of another class, or of none.
+    """
+    labels = {name: label for label, name in enumerate(class_names)}
+    rows, boxes = [], []
+    for detection in array.detections:
+        best = detection.results[0].hypothesis if detection.results else None
+        if best is None or best.class_id not in labels:
+            found = "none" if best is None else repr(best.class_id)
+            raise ValueError(f"class {found} of a detection, known: {', '.join(class_names)}")
+        rows.append((labels[best.class_id], best.score))
+        centre, box = detection.bbox.center.position, detection.bbox
+        left, top = centre.x - box.size_x / 2, centre.y - box.size_y / 2
+        boxes.append((left, top, left + box.size_x, top + box.size_y))
+    return Detections2D(
+        boxes=torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        scores=torch.tensor([score for _, score in rows], dtype=torch.float32),
+        labels=torch.tensor([label for label, _ in rows], dtype=torch.int64),
+    )
 
 
 OUTPUTS = (Output("detections_2d", Detection2DArray, to_messages),)

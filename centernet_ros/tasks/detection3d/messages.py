@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from geometry_msgs.msg import (
     Point,
     Pose,
@@ -29,8 +30,10 @@ from visualization_msgs.msg import MarkerArray
 from centernet_ros.ros.building import builder
 from centernet_ros.ros.markers import to_markers
 from centernet_ros.ros.outputs import Output
-from centernet_ros.structures import Detections2D, Detections3D
+from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D
+from centernet_ros.tasks.detection2d.messages import from_messages as boxes_from_messages
 from centernet_ros.tasks.detection2d.messages import to_messages as to_box_messages
+from centernet_ros.tasks.detection3d.geometry import yaw_to_alpha
 
 _point = builder(Point, "x", "y", "z")
 _size = builder(Vector3, "x", "y", "z")
@@ -63,6 +66,17 @@ def to_box(dimensions: Sequence[float], location: Sequence[float], yaw: float) -
     return _box(pose, _size(length, width, height))
 
 
+def from_box(
+    box: BoundingBox3D,
+) -> tuple[tuple[float, float, float], tuple[float, float, float], float]:
+    """Dimensions, location and yaw, in [-pi, pi], of a box: the reverse of `to_box`."""
+    centre, turn = box.center.position, box.center.orientation
+    height = box.size.z
+    yaw = math.remainder(2 * math.atan2(turn.y, turn.x), math.tau)
+    location = centre.x, centre.y + height / 2, centre.z
+    return (height, box.size.y, box.size.x), location, yaw
+
+
 def to_messages(
     detections: Detections2D, class_names: Sequence[str], header: Any, ids: Sequence[str] = ()
 ) -> Detection3DArray:
@@ -89,6 +103,48 @@ def to_messages(
         hypothesis = _hypothesis(_class(class_names[label], score), _uncertain(box.center))
         array.detections.append(_detection(header, [hypothesis], box, track))
     return array
+
+
+def from_messages(
+    solids: Detection3DArray,
+    boxes: Detection2DArray,
+    class_names: Sequence[str],
+    camera: CameraIntrinsics,
+) -> Detections3D:
+    """The results of the two arrays of one image, in their order: the reverse of `to_messages`.
+
+    Args:
+        solids: 3D boxes in the camera's optical frame.
+        boxes: 2D boxes of the same objects.
+        class_names: name of each label.
+        camera: that took the image; alphas follow from where it sees the boxes' centres.
+
+    Raises:
+        ValueError: The arrays are not of the same objects, or a class is unknown.
+    """
+    flat = boxes_from_messages(boxes, class_names)
+    if solids.header != boxes.header:
+        raise ValueError(
+            f"3D boxes are in the frame {solids.header.frame_id!r}, 2D boxes in "
+            f"{boxes.header.frame_id!r}: leave target_frame empty, so that they are of one camera"
+        )
+    if len(solids.detections) != len(flat):
+        raise ValueError(f"{len(solids.detections)} 3D boxes and {len(flat)} 2D boxes of one image")
+    found = [from_box(detection.bbox) for detection in solids.detections]
+    dimensions = torch.tensor([size for size, _, _ in found], dtype=torch.float64).reshape(-1, 3)
+    locations = torch.tensor([place for _, place, _ in found], dtype=torch.float64).reshape(-1, 3)
+    yaws = torch.tensor([yaw for _, _, yaw in found], dtype=torch.float64)
+    centres = locations.clone()
+    centres[:, 1] -= dimensions[:, 0] / 2
+    return Detections3D(
+        boxes=flat.boxes,
+        scores=flat.scores,
+        labels=flat.labels,
+        dimensions=dimensions.float(),
+        locations=locations.float(),
+        yaws=yaws.float(),
+        alphas=yaw_to_alpha(camera, yaws, camera.project(centres)[:, 0]).float(),
+    )
 
 
 def move(array: Detection3DArray, transform: TransformStamped) -> Detection3DArray:

@@ -8,7 +8,7 @@ pytest.importorskip("vision_msgs", reason="ROS is not set up")
 from std_msgs.msg import Header
 
 from centernet_ros.structures import Detections2D
-from centernet_ros.tasks.detection2d.messages import OUTPUTS, to_messages
+from centernet_ros.tasks.detection2d.messages import OUTPUTS, from_messages, to_messages
 
 
 def header():
@@ -54,6 +54,29 @@ def test_nothing_gives_an_array_with_a_header():
     array = to_messages(Detections2D.empty(), ("car",), header())
     assert array.header == header()
     assert array.detections == []
+
+
+def test_results_come_back():
+    detections = Detections2D(
+        torch.tensor([[10.25, 20.5, 30.75, 60.5], [-4.0, 0.0, 8.0, 6.0]]),
+        torch.tensor([0.75, 0.1]),
+        torch.tensor([1, 0]),
+    )
+    names = "person", "car"
+    back = from_messages(to_messages(detections, names, header()), names)
+    for name in ("boxes", "scores", "labels"):
+        assert torch.equal(getattr(back, name), getattr(detections, name))
+    assert len(from_messages(to_messages(Detections2D.empty(), names, header()), names)) == 0
+
+
+def test_results_of_other_classes_are_refused():
+    detections = Detections2D(torch.ones(1, 4), torch.ones(1), torch.zeros(1, dtype=torch.int64))
+    array = to_messages(detections, ("bus",), header())
+    with pytest.raises(ValueError, match="class 'bus' of a detection, known: person, car"):
+        from_messages(array, ("person", "car"))
+    array.detections[0].results = []
+    with pytest.raises(ValueError, match="class none of a detection"):
+        from_messages(array, ("person", "car"))
 
 
 def test_the_topic():
