@@ -16,6 +16,9 @@ from centernet_ros.structures import CameraIntrinsics, Detections3D, View
 NO_DISTORTION = 1e-9
 """Distortion coefficients up to this are taken for none."""
 
+LARGEST = 1e9
+"""Numbers beyond belong to no camera, and places computed with them would be infinite."""
+
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
@@ -110,11 +113,19 @@ def check(calibration: Calibration) -> None:
     """Refuse what is no calibration.
 
     Raises:
-        CalibrationError: K[0] is 0, the mark of an uncalibrated camera, or there is no sense in K.
+        CalibrationError: K[0] is 0, the mark of an uncalibrated camera, or there is no sense in
+            its numbers.
     """
     for name in ("k", "p", "d", "r"):
-        if not all(map(math.isfinite, getattr(calibration, name))):
-            raise CalibrationError(f"the camera's {name.upper()} holds a number that is not finite")
+        for value in getattr(calibration, name):
+            if not math.isfinite(value):
+                raise CalibrationError(
+                    f"the camera's {name.upper()} holds a number that is not finite"
+                )
+            if abs(value) > LARGEST:
+                raise CalibrationError(
+                    f"the camera's {name.upper()} holds {value:g}: no camera has such numbers"
+                )
     if calibration.k[0] == 0:
         raise CalibrationError("the camera is not calibrated: K[0] is 0")
     if calibration.k[0] < 0 or calibration.k[4] <= 0:
@@ -122,6 +133,39 @@ def check(calibration: Calibration) -> None:
             f"the camera's focal lengths {calibration.k[0]:g} and {calibration.k[4]:g} in K are "
             "not positive"
         )
+    x, y, width, height = calibration.roi
+    beyond = x + width > calibration.width or y + height > calibration.height
+    if any(calibration.roi) and (beyond or not width or not height):
+        raise CalibrationError(
+            f"the camera's ROI of {width}x{height} pixels at {x}, {y} is no part of its "
+            f"{calibration.width}x{calibration.height} pixels"
+        )
+
+
+def check_pinhole(rows: Tensor, name: str) -> None:
+    """Refuse what is no projection of a rectified pinhole camera.
+
+    Args:
+        rows: K (3, 3) or P (3, 4), float64.
+        name: of the two.
+
+    Raises:
+        CalibrationError: Its focal lengths are none, or it does more than scale and shift.
+    """
+    focal = rows[0, 0], rows[1, 1]
+    if min(focal) <= 0:
+        raise CalibrationError(
+            f"the camera's focal lengths {focal[0]:g} and {focal[1]:g} in {name} are not positive"
+        )
+    if min(focal) < 1:
+        raise CalibrationError(
+            f"the camera's focal lengths {focal[0]:g} and {focal[1]:g} in {name} are less than a "
+            "pixel: they seem to be in another unit"
+        )
+    pinhole = torch.diag(torch.stack([*focal, torch.ones_like(focal[0])]))
+    pinhole[:2, 2] = rows[:2, 2]
+    if not torch.allclose(rows[:, :3], pinhole, rtol=0, atol=1e-6):
+        raise CalibrationError(f"the camera's {name} is skewed, or its last row is not 0, 0, 1")
 
 
 def _rectified_projection(calibration: Calibration) -> Tensor:
@@ -138,15 +182,7 @@ def _rectified_projection(calibration: Calibration) -> Tensor:
         k = torch.tensor(calibration.k, dtype=torch.float64).view(3, 3)
         rows = torch.cat([k, torch.zeros(3, 1, dtype=torch.float64)], dim=1)
         name = "K"
-    if rows[0, 0] <= 0 or rows[1, 1] <= 0:
-        raise CalibrationError(
-            f"the camera's focal lengths {rows[0, 0]:g} and {rows[1, 1]:g} in {name} are not "
-            "positive"
-        )
-    pinhole = torch.diag(torch.stack([rows[0, 0], rows[1, 1], torch.ones_like(rows[0, 0])]))
-    pinhole[:2, 2] = rows[:2, 2]
-    if not torch.allclose(rows[:, :3], pinhole, rtol=0, atol=1e-6):
-        raise CalibrationError(f"the camera's {name} is skewed, or its last row is not 0, 0, 1")
+    check_pinhole(rows, name)
     return rows
 
 
@@ -165,8 +201,14 @@ def _to_window(rows: Tensor, calibration: Calibration) -> Tensor:
 
 
 def camera_matrix(calibration: Calibration) -> Tensor:
-    """K (3, 3) of the window of the raw image, float64."""
-    return _to_window(torch.tensor(calibration.k, dtype=torch.float64).view(3, 3), calibration)
+    """K (3, 3) of the window of the raw image, float64.
+
+    Raises:
+        CalibrationError: It does more than scale and shift.
+    """
+    k = torch.tensor(calibration.k, dtype=torch.float64).view(3, 3)
+    check_pinhole(k, "K")
+    return _to_window(k, calibration)
 
 
 def to_image_size(

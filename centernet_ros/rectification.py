@@ -55,6 +55,8 @@ class Rectification:
         self._d: Array = np.array(coefficients if calibration.distorted else [0.0] * 4)
         rotation = np.array(calibration.r).reshape(3, 3)
         # Like P, some drivers leave R unset.
+        if rotation.any() and not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3):
+            raise CalibrationError("the camera's R is no rotation")
         self._r: Array = rotation if rotation.any() else np.eye(3)
         self._new_k: Array = self.camera.projection[:, :3].numpy()
         undistort_map = (

@@ -110,6 +110,8 @@ def test_boxes_enclose_the_bent_box_and_joints_bend():
         ({"distortion_model": "thin_prism"}, "'thin_prism' with 5 coefficients is unknown"),
         ({"d": (0.1, 0.2)}, "'plumb_bob' with 2 coefficients is unknown"),
         ({"k": (0.0,) * 9}, "not calibrated"),
+        ({"k": (*K[:8], 0.0)}, "K is skewed, or its last row is not 0, 0, 1"),
+        ({"r": (1.0,) * 9}, "R is no rotation"),
         ({"width": 320}, "calibrated for 320x480 pixels, its image has 640x480"),
     ],
 )
