@@ -147,10 +147,20 @@ def find_peaks(heatmap: Tensor, count: int) -> Peaks:
 
 def channel_peaks(heatmap: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Scores and cell indices (B, C, K) of the best `count` peaks of each channel, best first."""
-    is_peak = F.max_pool2d(heatmap, 3, stride=1, padding=1) == heatmap
+    is_peak = neighbourhood_maximum(heatmap) == heatmap
     kept = (heatmap * is_peak).flatten(2)
     scores, indices = kept.topk(min(count, kept.shape[-1]))
     return scores, indices
+
+
+def neighbourhood_maximum(values: Tensor) -> Tensor:
+    """Greatest value of each cell and its eight neighbours in a (B, C, H, W) map."""
+    if values.device.type != "cpu":
+        return F.max_pool2d(values, 3, stride=1, padding=1)
+    # PyTorch's pooling does not vectorise here: with COCO's 80 classes this is 15 times faster.
+    padded = F.pad(values, (1, 1, 1, 1), value=float("-inf"))
+    rows = padded[..., :-2, :].maximum(padded[..., 1:-1, :]).maximum(padded[..., 2:, :])
+    return rows[..., :-2].maximum(rows[..., 1:-1]).maximum(rows[..., 2:])
 
 
 def cell_points(indices: Tensor, width: int) -> Tensor:
