@@ -19,6 +19,9 @@ NO_DISTORTION = 1e-9
 LARGEST = 1e9
 """Numbers beyond belong to no camera, and places computed with them would be infinite."""
 
+MOST_COEFFICIENTS = 14
+"""Of the longest model of a lens that there is."""
+
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
@@ -53,6 +56,10 @@ class Calibration:
     roi: tuple[int, int, int, int] = (0, 0, 0, 0)
 
     def __post_init__(self) -> None:
+        if len(self.d) > MOST_COEFFICIENTS:
+            raise CalibrationError(
+                f"D has {len(self.d)} numbers, expected {MOST_COEFFICIENTS} at most"
+            )
         for name, length in (("k", 9), ("p", 12), ("r", 9)):
             if len(getattr(self, name)) != length:
                 raise CalibrationError(

@@ -76,6 +76,8 @@ def test_what_tells_no_place_is_refused(changes, size, reason):
 def test_misshapen_numbers_are_refused():
     with pytest.raises(CalibrationError, match="K has 4 numbers, expected 9"):
         Calibration(width=4, height=4, k=(1.0,) * 4, p=P)
+    with pytest.raises(CalibrationError, match="D has 15 numbers, expected 14 at most"):
+        Calibration(width=4, height=4, k=K, p=P, d=(0.0,) * 15)
 
 
 def test_another_shape_is_no_resized_image():
