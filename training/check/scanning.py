@@ -15,6 +15,7 @@ import numpy as np
 from centernet_ros.class_names import KITTI_CLASSES
 from centernet_ros.kitti import DONT_CARE, KittiObject, read_objects
 from training.check.records import Finding, Numbers, RawImage, RawObject, Scan
+from training.data.coco import NEEDED, entry_problem, image_size
 from training.data.kitti import image_path
 from training.data.lists import read_names
 from training.data.sample import DataError
@@ -25,35 +26,43 @@ def scan_coco(annotations: Path, folder: Path, class_names: Sequence[str] = ()) 
     """A file in COCO's form and the folder of its images."""
     try:
         content = json.loads(annotations.read_bytes())
-        images, categories, rows = (content[k] for k in ("images", "categories", "annotations"))
-        names = {category["id"]: str(category["name"]) for category in categories}
-        by_id = {image["id"]: image for image in images}
-        for image in images:
-            str(image["file_name"])
+        lists = {key: content[key] for key in NEEDED}
     except (OSError, ValueError, KeyError, TypeError) as error:
         return _unreadable("coco", annotations, f"not a file in COCO's form: {error!r}")
-    findings = [
+    for key, rows in lists.items():
+        if not isinstance(rows, list):
+            message = f"not a file in COCO's form: {key} is {rows!r:.80}, expected a list"
+            return _unreadable("coco", annotations, message)
+    findings = []
+    for key in NEEDED:
+        lists[key], problems = _readable(annotations, key, lists[key])
+        findings += problems
+    images, categories, rows = lists.values()
+    names = {category["id"]: category["name"] for category in categories}
+    by_id = {image["id"]: image for image in images}
+    findings += [
         *_repeated("duplicate id", annotations, "image id", (i["id"] for i in images)),
         *_repeated("duplicate id", annotations, "category id", (c["id"] for c in categories)),
+        *_repeated("duplicate id", annotations, "category name", (c["name"] for c in categories)),
         *_repeated("duplicate id", annotations, "file_name", (i["file_name"] for i in images)),
-        *_repeated("duplicate id", annotations, "annotation id", (r.get("id") for r in rows)),
+        *_repeated("duplicate id", annotations, "annotation id", _ids(rows)),
     ]
-    objects: dict[Any, list[RawObject]] = {number: [] for number in by_id}
+    objects: dict[int, list[RawObject]] = {number: [] for number in by_id}
     for number, row in enumerate(rows, start=1):
         where = f"{annotations}: annotation {row.get('id', f'number {number}')}"
         item = _coco_object(row, names, where)
         if isinstance(item, Finding):
             findings.append(item)
-        elif row.get("image_id") not in by_id:
-            message = f"image_id {row.get('image_id')} is not in the file"
+        elif row["image_id"] not in by_id:
+            message = f"image_id {row['image_id']} is not in the file"
             findings.append(Finding("unknown image", where, message))
         else:
             objects[row["image_id"]].append(item)
     records = tuple(
         RawImage(
             where=f"{annotations}: image {number}",
-            path=folder / str(image["file_name"]),
-            size=(image["height"], image["width"]) if "height" in image else None,
+            path=folder / image["file_name"],
+            size=image_size(image),
             objects=tuple(objects[number]),
         )
         for number, image in by_id.items()
@@ -61,16 +70,37 @@ def scan_coco(annotations: Path, folder: Path, class_names: Sequence[str] = ()) 
     return Scan("coco", tuple(class_names) or tuple(names.values()), records, tuple(findings))
 
 
+def _readable(path: Path, key: str, rows: Sequence[Any]) -> tuple[list[Any], list[Finding]]:
+    """The entries of a list of a file in COCO's form, without those that cannot be read."""
+    problems = [entry_problem(key, row) for row in rows]
+    findings = [
+        Finding("unreadable label", f"{path}: entry {number} of {key}", f"it {problem}")
+        for number, problem in enumerate(problems, start=1)
+        if problem
+    ]
+    return [row for row, problem in zip(rows, problems, strict=True) if not problem], findings
+
+
+def _ids(annotations: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The ids of annotations, which need none."""
+    return [str(row["id"]) for row in annotations if row.get("id") is not None]
+
+
 def _coco_object(
-    row: Mapping[str, Any], names: Mapping[Any, str], where: str
+    row: Mapping[str, Any], names: Mapping[int, str], where: str
 ) -> RawObject | Finding:
-    if row.get("category_id") not in names:
-        message = f"category_id {row.get('category_id')} is not in the file"
+    if row["category_id"] not in names:
+        message = f"category_id {row['category_id']} is not in the file"
         return Finding("unknown class", where, message)
     try:
         x, y, width, height = (float(value) for value in row["bbox"])
-    except (KeyError, TypeError, ValueError):
-        message = f"bbox is {row.get('bbox')!r}, expected x, y, width, height"
+    except (TypeError, ValueError):
+        message = f"bbox is {row['bbox']!r}, expected x, y, width, height"
+        return Finding("unreadable label", where, message)
+    try:
+        joints = tuple(float(value) for value in row.get("keypoints", ()))
+    except (TypeError, ValueError):
+        message = f"keypoints is {row['keypoints']!r:.80}, expected x, y, visibility of each joint"
         return Finding("unreadable label", where, message)
     return _finite(
         RawObject(
@@ -78,7 +108,7 @@ def _coco_object(
             name=names[row["category_id"]],
             written=(x, y, width, height),
             box=(x, y, x + width, y + height),
-            joints=tuple(float(value) for value in row.get("keypoints", ())),
+            joints=joints,
         )
     )
 
@@ -175,5 +205,5 @@ def _repeated(kind: str, path: Path, what: str, values: Iterable[Hashable]) -> l
     return [
         Finding(kind, str(path), f"{what} {value} is used {count} times")
         for value, count in counts.items()
-        if count > 1 and value is not None
+        if count > 1
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,13 @@ from typing import Any
 from centernet_ros.structures import NUM_JOINTS
 from training.data.labelled import LabelledImage, LabelledImages, LabelledObject, collect
 from training.data.sample import DataError
+
+NEEDED = {
+    "images": ("id", "file_name"),
+    "categories": ("id", "name"),
+    "annotations": ("image_id", "category_id", "bbox"),
+}
+"""The lists of a file, and what each of their entries has to have."""
 
 
 def open_coco(
@@ -40,7 +48,7 @@ def open_coco(
         LabelledImage(
             name=str(image["file_name"]),
             path=folder / image["file_name"],
-            size=(image["height"], image["width"]) if "height" in image else None,
+            size=image_size(image),
         )
         for image in images
     ]
@@ -54,19 +62,42 @@ def _read(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: {error.strerror}") from None
     except ValueError as error:
         raise DataError(f"{path}: not a JSON file: {error}") from None
-    for key, needed in (
-        ("images", ("id", "file_name")),
-        ("categories", ("id", "name")),
-        ("annotations", ("image_id", "category_id", "bbox")),
-    ):
+    for key in NEEDED:
         rows = content.get(key) if isinstance(content, dict) else None
         if not isinstance(rows, list):
             raise DataError(f"{path}: no list of {key}; expected COCO's form")
         for number, row in enumerate(rows, start=1):
-            missing = [name for name in needed if name not in row]
-            if missing:
-                raise DataError(f"{path}: entry {number} of {key} has no {missing[0]}")
+            problem = entry_problem(key, row)
+            if problem:
+                raise DataError(f"{path}: entry {number} of {key} {problem}")
     return content
+
+
+def entry_problem(key: str, row: Any) -> str:
+    """What makes an entry of one of the lists in `NEEDED` unreadable; empty if nothing.
+
+    Numbers of boxes and joints are not looked at.
+    """
+    if not isinstance(row, dict):
+        return f"is {row!r}, expected keys and values"
+    for name in NEEDED[key]:
+        if name not in row:
+            return f"has no {name}"
+        value = row[name]
+        if name.endswith("id") and type(value) is not int:
+            return f"has the {name} {value!r}, expected an integer"
+        if name.endswith("name") and not (isinstance(value, str) and value):
+            return f"has the {name} {value!r}, expected text"
+    sides = [row.get("height"), row.get("width")] if key == "images" else []
+    told = any(side is not None for side in sides)
+    if told and not all(type(side) is int and side > 0 for side in sides):
+        return f"has the height, width {sides}, expected positive integers or neither"
+    return ""
+
+
+def image_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Height, width of an image, where its entry tells them."""
+    return (image["height"], image["width"]) if image.get("height") else None
 
 
 def _classes(
@@ -74,7 +105,9 @@ def _classes(
 ) -> tuple[dict[int, int | None], tuple[str, ...]]:
     """Label of each category id, None where it is not looked for, and the name of each label."""
     categories = sorted(content["categories"], key=lambda category: int(category["id"]))
-    ids = {str(category["name"]): category["id"] for category in categories}
+    ids = {category["name"]: category["id"] for category in categories}
+    if len(ids) < len(categories):
+        raise DataError(f"{path}: two categories have one name; there are {', '.join(ids)}")
     names = tuple(class_names) or tuple(ids)
     for name in names:
         if name not in ids:
@@ -115,16 +148,23 @@ def _objects(
 def _box(row: Mapping[str, Any], where: str) -> tuple[tuple[float, float, float, float], float]:
     try:
         x, y, width, height = (float(value) for value in row["bbox"])
-        return (x, y, x + width, y + height), float(row.get("area", width * height))
     except (TypeError, ValueError):
         raise DataError(f"{where}: bbox is {row['bbox']!r}, expected x, y, width, height") from None
+    area = row.get("area", width * height)
+    if not isinstance(area, int | float) or not math.isfinite(area):
+        raise DataError(f"{where}: area is {area!r}, expected square pixels")
+    return (x, y, x + width, y + height), float(area)
 
 
 def _joints(row: Mapping[str, Any], where: str) -> tuple[float, ...]:
     joints = row.get("keypoints", ())
-    if len(joints) != 3 * NUM_JOINTS:
+    if not isinstance(joints, list | tuple) or len(joints) != 3 * NUM_JOINTS:
+        found = f"{len(joints)} numbers" if isinstance(joints, list | tuple) else f"{joints!r}"
         raise DataError(
-            f"{where}: keypoints has {len(joints)} numbers, expected x, y, visibility of "
-            f"{NUM_JOINTS} joints; for boxes alone choose the task detection2d"
+            f"{where}: keypoints has {found}, expected x, y, visibility of {NUM_JOINTS} joints; "
+            "for boxes alone choose the task detection2d"
         )
+    wrong = [v for v in joints if not isinstance(v, int | float) or not math.isfinite(v)]
+    if wrong:
+        raise DataError(f"{where}: keypoints holds {wrong[0]!r}, expected numbers")
     return tuple(float(value) for value in joints)

@@ -58,18 +58,15 @@ def test_a_sound_coco_set_passes_with_its_counts(check, coco, tmp_path):
             "ERROR: unknown class",
             "annotation 2: category_id 9",
         ),
+        ("images", 0, {"id": None}, "ERROR: unreadable label", "entry 1 of images: it has the id"),
+        ("images", 0, {"width": "64"}, "ERROR: unreadable label", "[48, '64'], expected positive"),
+        ("categories", 0, {"name": "cup"}, "ERROR: duplicate id", "category name cup is used 2"),
         ("annotations", 1, {"image_id": 9}, "ERROR: unknown image", "annotation 2: image_id 9"),
         ("annotations", 1, {"bbox": "x"}, "ERROR: unreadable label", "annotation 2: bbox is 'x'"),
         ("annotations", 1, {"bbox": [30, 8, -5, 9]}, "ERROR: inverted box", "annotation 2"),
         ("annotations", 1, {"bbox": [30, 8, 5, 0]}, "ERROR: box without area", "annotation 2"),
         ("annotations", 1, {"bbox": [70, 8, 5, 9]}, "ERROR: box outside", "annotation 2"),
-        (
-            "annotations",
-            1,
-            {"bbox": [50, 8, 25, 9]},
-            "warning: box beyond the image",
-            "by 11 pixels",
-        ),
+        ("annotations", 1, {"bbox": [50, 8, 25, 9]}, "warning: box beyond", "by 11 pixels"),
         ("annotations", 1, {"bbox": [0, 0, float("inf"), 9]}, "ERROR: no number", "annotation 2"),
         ("annotations", 1, {"category_id": 7}, "warning: empty image", ""),
         ("annotations", 0, {"category_id": 3}, "warning: unused class", "fork has no object"),
@@ -94,13 +91,22 @@ def test_a_mistake_in_a_coco_set_is_named(check, coco, key, row, change, kind, m
     assert status == kind.startswith("ERROR")
 
 
-def test_joints_outside_the_image_are_named(check, people):
-    people.content["annotations"][0]["keypoints"][:3] = [90, 10, 2]
+@pytest.mark.parametrize(
+    ("numbers", "kind"),
+    [
+        ([90, 10, 2], "joint outside (1)"),
+        ([90, 10], "wrong joints (1)"),
+        ([9, "x", 2], "unreadable label (1)"),
+    ],
+)
+def test_wrong_joints_are_named(check, people, numbers, kind):
+    people.content["annotations"][0]["keypoints"][:3] = numbers
 
     status, text = coco_check(check, people)
 
     assert status == 1
-    assert "joint outside (1)" in text
+    assert f"ERROR: {kind}" in text
+    assert "annotation 1" in text
 
 
 def boxes_of(coco, *boxes):
@@ -154,13 +160,23 @@ def test_a_camera_that_was_held_upright_is_named(check, coco):
     assert "EXIF orientation 6" in text
 
 
-def test_a_file_of_another_form_is_named(check, coco):
-    coco.annotations.write_text('{"images": []}')
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not a file in COCO's form"),
+        ('{"images": []}', "not a file in COCO's form: KeyError('categories')"),
+        ('{"images": {}, "categories": [], "annotations": []}', "images is {}, expected a list"),
+        ('{"images": [7], "categories": [], "annotations": []}', "entry 1 of images: it is 7"),
+        ('{"images": [], "categories": [], "annotations": []}', "there is not one image"),
+    ],
+)
+def test_a_file_of_another_form_is_named(check, coco, content, message):
+    coco.annotations.write_text(content)
 
     status, text = check(coco.annotations)
 
     assert status == 1
-    assert "not a file in COCO's form" in text
+    assert message in text
 
 
 def test_collisions_are_counted(check, coco):

@@ -78,6 +78,13 @@ def test_a_box_without_area_is_left_out_with_a_warning(coco, caplog):
     [
         ("images", 1, {"file_name": "c.jpg"}, r"c\.jpg: no such image \(1 of 2"),
         ("images", 1, {"id": 10}, "image id is used twice"),
+        ("images", 0, {"id": "x"}, "entry 1 of images has the id 'x', expected an integer"),
+        ("images", 0, {"file_name": ""}, "entry 1 of images has the file_name '', expected text"),
+        ("images", 0, {"width": None}, r"entry 1 of images has the height, width \[48, None\]"),
+        ("images", 0, {"height": 0}, "expected positive integers or neither"),
+        ("categories", 0, {"name": "cup"}, "two categories have one name; there are cup"),
+        ("annotations", 1, {"image_id": [9]}, r"entry 2 of annotations has the image_id \[9\]"),
+        ("annotations", 0, {"area": "big"}, "annotation 1: area is 'big', expected square pixels"),
         ("annotations", 0, {"category_id": 9}, "annotation 1: category_id 9"),
         ("annotations", 1, {"image_id": 9}, "annotation 2: image_id 9"),
         ("annotations", 1, {"bbox": [1, 2, 3]}, r"annotation 2: bbox is \[1, 2, 3\]"),
@@ -99,6 +106,7 @@ def test_a_wrong_entry_is_named(coco, key, row, change, message):
         ("{", r"instances\.json: not a JSON file: .*line 1"),
         ("[]", "no list of images"),
         ('{"images": [{"id": 1}]}', "entry 1 of images has no file_name"),
+        ('{"images": [7]}', "entry 1 of images is 7, expected keys and values"),
         ('{"images": [], "categories": []}', "no list of annotations"),
     ],
 )
@@ -117,6 +125,14 @@ def test_an_unknown_class_name_is_an_error(coco):
 def test_boxes_cannot_teach_a_pose(coco):
     with pytest.raises(DataError, match="annotation 1: keypoints has 0 numbers"):
         opened(coco, task="pose")
+
+
+@pytest.mark.parametrize("value", ["x", None, float("nan")])
+def test_joints_that_are_no_numbers_are_named(people, value):
+    people.content["annotations"][0]["keypoints"][4] = value
+
+    with pytest.raises(DataError, match=r"annotation 1: keypoints holds .*, expected numbers"):
+        opened(people, task="pose")
 
 
 @pytest.mark.parametrize(
