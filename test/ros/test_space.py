@@ -11,11 +11,11 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
+from .truth import assert_places
+
 SIZE = 375, 1242
 CAR = (0, 255, 0)
 BOXES = [(300, 100, 521, 200), (901, 151, 1020, 190)]
-# The stand-in's rules; see there.
-DEPTH, DIMENSIONS, ALPHA = 1500.0, (1.5, 1.7, 4.25), 0.6
 P = (721.5, 0.0, 609.6, 44.9, 0.0, 721.5, 172.9, 0.2, 0.0, 0.0, 1.0, 0.003)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -96,52 +96,9 @@ def send_until_said(peer, node, camera, infos, image, calibration, pattern):
     peer.spin_until(lambda: re.search(pattern, node.output), every=0.2, do=publish)
 
 
-def expected_pose(box, p=P, depth_factor=1.0):
-    """Centre (3) and rotation (3, 3) of the stand-in's box, by KITTI's own formulas."""
-    x1, y1, x2, y2 = box
-    u, v, z = (x1 + x2) / 2, (y1 + y2) / 2, depth_factor * DEPTH / (y2 - y1)
-    w = z + p[11]
-    centre = (u * w - p[2] * z - p[3]) / p[0], (v * w - p[6] * z - p[7]) / p[5], z
-    yaw = ALPHA + math.atan2(u - p[2], p[0])
-    cos, sin = math.cos(yaw), math.sin(yaw)
-    # Columns: length, width and height in the optical frame.
-    return np.array(centre), np.array([[cos, sin, 0], [0, 0, -1], [-sin, cos, 0]])
-
-
-def rotation(q):
-    """Angle-preserving check needs the matrix: columns are the box's axes."""
-    x, y, z, w = q.x, q.y, q.z, q.w
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-
-
-def assert_places(array, boxes=BOXES, **expectation):
-    """Every box lies where it should within 1 mm, and is turned as it should within 1e-3 rad."""
-    assert len(array.detections) == len(boxes)
-    rest = list(array.detections)
-    for box in boxes:
-        centre, axes = expected_pose(box, **expectation)
-        poses = [detection.bbox.center for detection in rest]
-        places = np.array([(p.position.x, p.position.y, p.position.z) for p in poses])
-        distances = np.linalg.norm(places - centre, axis=1)
-        nearest = int(distances.argmin())
-        assert distances[nearest] < 1e-3
-        detection = rest.pop(nearest)
-        turn = axes.T @ rotation(detection.bbox.center.orientation)
-        assert math.acos(min(1.0, (np.trace(turn) - 1) / 2)) < 1e-3
-        size = detection.bbox.size
-        height, width, length = DIMENSIONS
-        assert (size.x, size.y, size.z) == pytest.approx((length, width, height), abs=1e-4)
-
-
 def test_places_angles_and_headers(peer, camera, infos, scene, solid, flat):
     array = exchange(peer, camera, infos, scene, info(), solid)
-    assert_places(array)
+    assert_places(array, BOXES, P)
     for detection in array.detections:
         assert detection.header == array.header
         assert detection.id == ""
@@ -161,7 +118,7 @@ def test_a_calibration_that_changes_counts_at_once(peer, camera, infos, scene, s
     near = tuple(value * (2 if i < 8 and i not in (2, 6) else 1) for i, value in enumerate(P))
     for p in (P, near, P):
         array = exchange(peer, camera, infos, scene, info(p=list(p)), solid)
-        assert_places(array, p=p)
+        assert_places(array, BOXES, p)
 
 
 def test_a_window_of_binned_pixels(peer, camera, infos, scene, solid):
@@ -170,7 +127,7 @@ def test_a_window_of_binned_pixels(peer, camera, infos, scene, solid):
     full.roi.width, full.roi.height = 2 * SIZE[1], 2 * SIZE[0]
     to_full = np.array([[2.0, 0, 60], [0, 2, 20], [0, 0, 1]])
     full.p = (to_full @ np.array(P).reshape(3, 4)).flatten().tolist()
-    assert_places(exchange(peer, camera, infos, scene, full, solid))
+    assert_places(exchange(peer, camera, infos, scene, full, solid), BOXES, P)
 
 
 UNUSABLE = {
@@ -192,7 +149,7 @@ def test_an_unusable_calibration_gives_no_box_in_space_but_2d(
     said = rf"no 3D boxes for /image: .*{reason}"
     send_until_said(peer, node, camera, infos, scene, info(**UNUSABLE[reason]), said)
     # And back again.
-    assert_places(exchange(peer, camera, infos, scene, info(), solid))
+    assert_places(exchange(peer, camera, infos, scene, info(), solid), BOXES, P)
 
 
 def test_a_calibration_of_another_frame_is_another_cameras(peer, node, camera, infos, scene, solid):
@@ -229,7 +186,7 @@ def test_depths_by_the_focal_length_of_the_training(
     on_input = P[0] * 640 / SIZE[1]
     set_parameter("training_focal_length", on_input / 1.5)
     array = exchange(peer, camera, infos, scene, info(), solid)
-    assert_places(array, depth_factor=1.5)
+    assert_places(array, BOXES, P, depth_factor=1.5)
 
 
 def test_a_resized_image_where_it_is_allowed(
@@ -243,7 +200,7 @@ def test_a_resized_image_where_it_is_allowed(
     array = exchange(peer, camera, infos, half, info(), solid)
     scale = np.array([[0.5, 0, -0.25], [0, 188 / 375, (188 / 375 - 1) / 2], [0, 0, 1]])
     p = (scale @ np.array(P).reshape(3, 4)).flatten()
-    assert_places(array, boxes, p=p)
+    assert_places(array, boxes, p)
 
 
 def test_a_calibration_that_comes_once_and_late(peer, start_node, scene):
@@ -275,7 +232,7 @@ def test_a_calibration_that_comes_once_and_late(peer, start_node, scene):
             every=0.2,
             do=publish,
         )
-        assert_places(array)
+        assert_places(array, BOXES, P)
         assert child.stop() == 0
         assert "Traceback" not in child.output
         peer.node.destroy_publisher(latching)
