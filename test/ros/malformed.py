@@ -162,8 +162,7 @@ def bad_image(random: Random) -> Sample:
     for name, value in kinds.get(kind, {}).items():
         setattr(message, name, value)
     if kind == "cut message":
-        part = random.random()
-        return Sample(kind, message, damage=lambda content: content[: int(part * len(content))])
+        return Sample(kind, message, damage=cut(random.random()))
     return Sample(kind, message)
 
 
@@ -226,10 +225,13 @@ def bad_file(random: Random) -> Sample:
     }
     kind = random.choice((*kinds, "cut message"))
     if kind == "cut message":
-        part = random.random()
-        cut = packed(seen.picture)
-        return Sample(kind, cut, damage=lambda content: content[: int(part * len(content))])
+        return Sample(kind, packed(seen.picture), damage=cut(random.random()))
     return Sample(kind, CompressedImage(format="png", data=kinds[kind]))
+
+
+def cut(part):
+    """Leaves so much of a serialised message, and never all of it, which may end in padding."""
+    return lambda content: content[: int(part * (len(content) - 4))]
 
 
 def png_of(width, height, content):
