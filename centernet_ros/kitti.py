@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,6 +62,8 @@ def read_objects(text: str) -> list[KittiObject]:
             values = [float(field) for field in fields]
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from None
+        if not all(map(math.isfinite, values)):
+            raise ValueError(f"line {number}: not every number is finite")
         objects.append(
             KittiObject(
                 kind,

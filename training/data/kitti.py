@@ -111,8 +111,8 @@ def read_camera(folder: Path, name: str, size: tuple[int, int]) -> CameraIntrins
 
 
 def _label(path: Path, classes: Sequence[str], task: str) -> str:
-    text = path.read_text()
     try:
+        text = path.read_text()
         objects = read_objects(text)
     except ValueError as error:
         raise DataError(f"{path}, {error}") from None

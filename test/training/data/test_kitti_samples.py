@@ -62,6 +62,7 @@ def test_own_classes_are_known_beside_kittis_kinds(kitti):
         ("Car 0.00", "Car", r"000000\.txt, line 1: 14 fields"),
         ("10.00 10.00 40.00", "10.00 ten 40.00", r"000000\.txt, line 1: .*'ten'"),
         ("10.00 10.00 40.00", "10.00 10.00 4.00", r"000000\.txt, line 1: .* inverted"),
+        ("1.70 12.00", "1.70 nan", r"000000\.txt, line 1: not every number is finite"),
         ("1.50 1.60 3.90", "1.50 0.00 3.90", r"line 1: height, width, length .* not positive"),
     ],
 )
