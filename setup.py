@@ -44,7 +44,7 @@ setup(
     maintainer="centernet_ros maintainers",
     maintainer_email="maintainers@centernet-ros.org",
     python_requires=">=3.10",
-    # training/ is used from a checkout or through ROS; as a top-level package it would clash.
+    # training/ and demo/ are used from a checkout or through ROS; at the top level they would clash
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
     install_requires=[
         "numpy",
@@ -73,7 +73,7 @@ setup(
         (f"lib/{NAME}", sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("scripts/*"))),
         *(
             entry
-            for folder in ("config", "launch", "msg", "training", "weights")
+            for folder in ("config", "demo", "launch", "msg", "training", "weights")
             for entry in tree(folder, f"share/{NAME}")
         ),
     ],
