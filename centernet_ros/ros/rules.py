@@ -57,7 +57,7 @@ class Rule:
 
     def descriptor(self, default: object) -> ParameterDescriptor:
         """What `ros2 param describe` shows, and rclpy checks."""
-        constraints = f"One of {self.known}. {self.changes}" if self.known else self.changes
+        constraints = f"Allowed: {self.known}. {self.changes}" if self.known else self.changes
         descriptor = ParameterDescriptor(
             description=self.description,
             additional_constraints=constraints,

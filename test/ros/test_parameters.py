@@ -96,7 +96,7 @@ def test_descriptors_tell_what_is_allowed(peer):
     (limits,) = descriptors["max_detections"].integer_range
     assert (limits.from_value, limits.to_value) == (1, 1000)
     assert descriptors["backend"].additional_constraints.startswith(
-        "One of auto, torch, openvino, onnxruntime. "
+        "Allowed: auto, torch, openvino, onnxruntime. "
     )
     assert {name for name, descriptor in descriptors.items() if descriptor.read_only} == {
         "autostart"

@@ -1,0 +1,128 @@
+"""What `/diagnostics` says: the values of a status, and when it has which level."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from centernet_ros.msg import Timing
+from centernet_ros.ros.diagnostics import CameraHealth, NodeHealth, camera_status, node_status
+from centernet_ros.ros.reference import described, table
+from centernet_ros.ros.stream import Counts
+
+LEVELS = {
+    DiagnosticStatus.OK: "OK",
+    DiagnosticStatus.WARN: "WARN",
+    DiagnosticStatus.ERROR: "ERROR",
+    DiagnosticStatus.STALE: "STALE",
+}
+
+WELL = NodeHealth(
+    "active", True, "detection3d", "cuda:0", "torch", "float32", gpu_memory=(2**29, 2**33)
+)
+CAMERA = CameraHealth(
+    name="",
+    topic="/camera/image_raw",
+    seconds=1.0,
+    before=Counts(),
+    now=Counts(received=30, processed=20, dropped=10),
+    silence=0.0,
+    patience=5.0,
+    timings=(Timing(total=0.05),),
+    calibrated=True,
+)
+
+
+def _counted(**counts: int) -> CameraHealth:
+    """The camera after a second with these counts."""
+    return dataclasses.replace(CAMERA, now=Counts(received=30, **counts))
+
+
+NODES: Mapping[str, NodeHealth] = {
+    "all is well": WELL,
+    "`~/enable` was called with false": dataclasses.replace(WELL, enabled=False),
+    "not configured yet, or cleaned up": NodeHealth("unconfigured"),
+    "the GPU ran out of memory, or was lost": dataclasses.replace(
+        WELL, device="cpu", failure="CUDA out of memory", gpu_memory=None
+    ),
+}
+CAMERAS: Mapping[str, CameraHealth] = {
+    "all is well": CAMERA,
+    "nobody subscribes to a result, or `~/enable` is false": _counted(idle=30),
+    "`max_age` is exceeded": _counted(processed=20, stale=10),
+    "some images cannot be used": dataclasses.replace(
+        _counted(processed=29, rejected=1), rejection="is unusable: it has no pixels"
+    ),
+    "no image can be used": dataclasses.replace(
+        _counted(rejected=30), rejection="is unusable: encoding 'xyz9' is unknown"
+    ),
+    "the camera is not calibrated, or TF is missing": dataclasses.replace(
+        CAMERA, problem="no camera_info came on /camera/camera_info"
+    ),
+    "nothing came for `no_image_warning` seconds": dataclasses.replace(CAMERA, silence=6.0),
+}
+
+NODE_VALUES = {
+    "state": "of the life cycle; `loading the network` while a GPU is given up",
+    "enabled": "whether images are worked on, as `~/enable` says",
+    "task": "of the weights",
+    "device": "that the network runs on",
+    "backend": "that executes it",
+    "precision": "numbers that it computes with",
+    "GPU failure": "why a GPU was given up; empty where none was",
+    "GPU memory held (MiB)": "by PyTorch; only on a GPU",
+    "GPU memory (MiB)": "that there is; only on a GPU",
+}
+CAMERA_VALUES = {
+    "topic": "of the images",
+    "input rate (Hz)": "images that came in the last second",
+    "processed rate (Hz)": "images with results in the last second",
+    "seconds since the last image": "or since the node was activated",
+    "age at publish, last (ms)": "from the stamp of the last image to its results",
+    "age at publish, median (ms)": "the same of the last 50 images",
+    "received, median (ms)": "from the stamp to the node's receipt",
+    "queued, median (ms)": "until the image was taken up",
+    "preprocess, median (ms)": "decoding, colour, and warping to the network's input",
+    "network, median (ms)": "the network itself",
+    "decode, median (ms)": "from the network's maps to results",
+    "publish, median (ms)": "building and sending the messages",
+    "images received": "since the node was activated, as all counts",
+    "images skipped": "came sooner than `periods` allow",
+    "images dropped": "a newer one came before the worker was free",
+    "images idle": "passed over: nobody listened, or the node was disabled",
+    "images stale": "older than `max_age`",
+    "images rejected": "could not be used",
+    "images processed": "results were sent",
+    "images unplaced": "of these, those without places in space, though the task tells them",
+    "last rejection": "why the last unusable image was so",
+    "calibration": "`good`, `not needed`, or why the last image had no place in space",
+}
+
+
+def levels() -> str:
+    """When a status has which level, and what it says then."""
+    statuses = [(why, node_status("centernet", health)) for why, health in NODES.items()]
+    statuses += [(why, camera_status("centernet", health)) for why, health in CAMERAS.items()]
+    rows = [
+        (f"`{status.name}`", LEVELS[status.level], why, status.message) for why, status in statuses
+    ]
+    return table(("status", "level", "when", "such as"), rows)
+
+
+def node_values() -> str:
+    """The values of the node's status."""
+    return _values("node's values", node_status("centernet", WELL), NODE_VALUES)
+
+
+def camera_values() -> str:
+    """The values of a camera's status."""
+    return _values("camera's values", camera_status("centernet", CAMERA), CAMERA_VALUES)
+
+
+def _values(what: str, status: DiagnosticStatus, texts: Mapping[str, str]) -> str:
+    entries = {value.key: value.value for value in status.values}
+    return table(
+        ("value", "meaning"), ((f"`{k}`", text) for k, _, text in described(what, entries, texts))
+    )
