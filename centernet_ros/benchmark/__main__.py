@@ -1,10 +1,11 @@
-"""Command: `python -m centernet_ros.benchmark table|executors|stages`, see docs/benchmarks."""
+"""Command: `python -m centernet_ros.benchmark table|executors|stages|node`, see docs/benchmarks."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,15 +15,17 @@ import torch
 
 from centernet_ros.backends import PRECISIONS, choose_backend, choose_device, open_backend
 from centernet_ros.benchmark.machine import describe_machine, peak_memory
+from centernet_ros.benchmark.rates import Trial
 from centernet_ros.benchmark.subjects import (
     BASELINE,
+    picture,
     random_model,
     time_executors,
     time_stages,
     time_test_modes,
 )
 from centernet_ros.benchmark.timing import speed_up, table, winner
-from centernet_ros.checkpoint import load_model
+from centernet_ros.checkpoint import load_model, save_checkpoint
 from centernet_ros.detector import Detector
 from centernet_ros.models import BACKBONES
 from centernet_ros.models.centernet import CenterNet
@@ -37,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             torch.set_num_threads(options.threads)
         device = choose_device(options.device)
         machine = describe_machine(device)
-        command = {"table": _table, "executors": _executors, "stages": _stages}[options.command]
-        figures = command(options, device)
+        figures = COMMANDS[options.command](options, device)
         if options.json:
             options.json.parent.mkdir(parents=True, exist_ok=True)
             content = {"command": options.command, "machine": machine, "figures": figures}
@@ -190,14 +192,72 @@ def _stages(options: argparse.Namespace, device: torch.device) -> list[dict[str,
     return figures
 
 
+def _node(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
+    """A node process, by the rate of its camera."""
+    try:
+        from centernet_ros.benchmark.node import measure_node
+    except ImportError as error:
+        raise ValueError(f"`node` needs ROS 2 ({error}): source it, or run `make setup`") from None
+    figures, rows = [], []
+    for model, preset in _networks(options):
+        with tempfile.TemporaryDirectory() as folder:
+            weights = options.weights
+            if not weights:
+                weights = Path(folder) / "random.safetensors"
+                save_checkpoint(weights, model, preset)
+            found = measure_node(
+                weights,
+                preset,
+                picture(preset, options.image),
+                parameters={
+                    "device": str(device),
+                    "backend": choose_backend(device),
+                    "precision": options.precision,
+                    "threads": options.threads,
+                },
+                seconds=options.seconds,
+                rates=options.rates,
+            )
+        figures.append({"backbone": preset.backbone, **found.to_dict()})
+        labelled = [*((f"{trial.rate:g}", trial) for trial in found.trials)]
+        labelled += [(f"peak {found.peak.rate:.1f}", found.peak)] if found.peak else []
+        rows += [[preset.backbone, label, *_cells(trial)] for label, trial in labelled]
+    head = ["backbone", "images/s", "sent", "dropped", "p50 ms", "p99 ms", "p99.9 ms"]
+    print(table([*head, "network ms", "beside it ms"], rows))
+    return figures
+
+
+def _cells(trial: Trial) -> list[str]:
+    values = trial.to_dict()
+    names = ("latency_p50_ms", "latency_p99_ms", "latency_p99.9_ms", "network_p50_ms")
+    times = [values[name] for name in (*names, "beside_p50_ms")]
+    counts = [str(trial.sent), str(trial.dropped)]
+    return counts + ["" if value is None else f"{value:.1f}" for value in times]
+
+
+COMMANDS = {"table": _table, "executors": _executors, "stages": _stages, "node": _node}
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Height and width of a text such as 1242x375, which names the width first."""
+    try:
+        width, height = (int(part) for part in text.split("x"))
+    except ValueError:
+        width = height = 0
+    if min(width, height) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a size such as 1242x375")
+    return height, width
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m centernet_ros.benchmark", description=__doc__, allow_abbrev=False
     )
     parser.add_argument(
         "command",
-        choices=["table", "executors", "stages"],
-        help="table: as the paper's table 1; executors: against eager PyTorch; stages: of an image",
+        choices=list(COMMANDS),
+        help="table: as the paper's table 1; executors: against eager PyTorch; stages: of an "
+        "image; node: a node process at several rates of images",
     )
     parser.add_argument("--weights", help="a weights file, instead of random weights")
     parser.add_argument("--backbones", nargs="+", choices=BACKBONES, default=list(BACKBONES))
@@ -208,6 +268,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--width", type=int, default=512, help="of the input, in pixels")
     parser.add_argument("--batch", type=int, default=1, help="of `executors`")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8], help="of `table`")
+    parser.add_argument(
+        "--image", type=_size, help="WIDTHxHEIGHT of the camera of `node`; by default the input's"
+    )
+    parser.add_argument(
+        "--rates", type=float, nargs="+", default=[10.0, 30.0, 60.0], help="images a second, `node`"
+    )
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each rate of `node`")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     parser.add_argument(
         "--precisions", nargs="+", choices=PRECISIONS[1:], default=["float32", "bfloat16"]

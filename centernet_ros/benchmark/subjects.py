@@ -152,7 +152,7 @@ def time_test_modes(
 ) -> dict[str, Times]:
     """An image from array to results in each testing mode, on the fastest executor."""
     backend = open_backend(choose_backend(device), model, device, precision)
-    image, camera = _picture(preset)
+    image, camera = picture(preset)
     runs: dict[str, Run] = {}
     for mode, options in TEST_MODES.items():
         if preset.task == "detection3d" and "scales" in options:
@@ -164,7 +164,7 @@ def time_test_modes(
 
 def time_stages(detector: Detector, *, repetitions: int) -> dict[str, Times]:
     """Preparation, network and decoding of an image, each by itself."""
-    image, camera = _picture(detector.preset)
+    image, camera = picture(detector.preset)
     view = view_of(camera.image_size, detector.preset, camera)
     batch = detector.prepare([image], [view])
     maps = detector.infer(batch)
@@ -178,10 +178,12 @@ def time_stages(detector: Detector, *, repetitions: int) -> dict[str, Times]:
     )
 
 
-def _picture(preset: ModelPreset) -> tuple[Image, CameraIntrinsics]:
-    """Noise that makes a network input of the preset's size, with a camera."""
-    height, width = preset.input_size
-    if preset.fit is Fit.KEEP:  # which grows an image by at least a pixel
+def picture(
+    preset: ModelPreset, size: tuple[int, int] | None = None
+) -> tuple[Image, CameraIntrinsics]:
+    """Noise with a camera, of this height and width, or such that the input has the preset's."""
+    height, width = size or preset.input_size
+    if size is None and preset.fit is Fit.KEEP:  # which grows an image by at least a pixel
         height, width = height - 1, width - 1
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return image, CameraIntrinsics.pinhole(500.0, (width / 2, height / 2), (height, width))
