@@ -104,7 +104,8 @@ class Detector:
         """
         chosen = choose_device(device)
         model, preset = load_model(path, preset)
-        return cls(open_backend(backend, model, chosen), preset, device=chosen, **options)
+        executor = open_backend(backend, model, chosen, harmless=preset.harmless_precisions)
+        return cls(executor, preset, device=chosen, **options)
 
     @overload
     def __call__(self, image: Image, camera: CameraIntrinsics | None = None) -> Detections2D: ...

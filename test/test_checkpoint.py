@@ -1,5 +1,6 @@
 """Weights files: what is written comes back, and every bad file is told apart by its message."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -15,6 +16,7 @@ from centernet_ros.checkpoint import (
     load_model,
     load_weights,
     read_checkpoint,
+    replace_preset,
     save_checkpoint,
 )
 from centernet_ros.models import build_model
@@ -92,6 +94,20 @@ def test_notes_come_back(tmp_path, network):
     notes = {"command": "python -m training.train", "ap": 0.5, "seeds": [1, 2], "ä": None}
     save_checkpoint(tmp_path / "noted.safetensors", network, PRESET, notes=notes)
     assert read_checkpoint(tmp_path / "noted.safetensors")[2] == notes
+
+
+def test_another_preset_leaves_tensors_and_notes(tmp_path, network):
+    path = tmp_path / "weights.safetensors"
+    save_checkpoint(path, network, PRESET, dtype=torch.float16, notes={"seed": 7})
+    before, _, _ = read_checkpoint(path)
+    preset = dataclasses.replace(PRESET, harmless_precisions=("bfloat16",))
+    replace_preset(path, preset)
+    after, read, notes = read_checkpoint(path)
+    assert (read, notes) == (preset, {"seed": 7})
+    assert after.keys() == before.keys()
+    for name, value in before.items():
+        assert after[name].dtype == value.dtype
+        assert after[name].equal(value)
 
 
 def test_folders_are_made(tmp_path, network):

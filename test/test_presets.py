@@ -22,6 +22,7 @@ FULL = ModelPreset(
     std=(0.229, 0.224, 0.225),
     max_detections=7,
     compat=True,
+    harmless_precisions=("bfloat16",),
 )
 MINIMAL = {"task": "detection2d", "backbone": "resnet18", "class_names": ["thing"]}
 
@@ -38,6 +39,11 @@ def test_json_round_trip(fit):
 
 def test_missing_options_take_their_defaults():
     assert ModelPreset.from_dict(MINIMAL) == ModelPreset("detection2d", "resnet18", ("thing",))
+
+
+def test_only_half_precisions_can_be_harmless():
+    with pytest.raises(ValueError, match="harmless_precisions has 'int8', expected bfloat16, flo"):
+        ModelPreset.from_dict({**MINIMAL, "harmless_precisions": ["bfloat16", "int8"]})
 
 
 def test_unknown_key_is_named():

@@ -11,6 +11,7 @@ from centernet_ros.checkpoint.files import (
     read_checkpoint,
     read_tensors,
     read_torch_file,
+    replace_preset,
     save_checkpoint,
 )
 from centernet_ros.checkpoint.loading import load_model, load_weights
@@ -26,5 +27,6 @@ __all__ = [
     "read_tensors",
     "read_torch_file",
     "recognise",
+    "replace_preset",
     "save_checkpoint",
 ]

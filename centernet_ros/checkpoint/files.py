@@ -37,12 +37,27 @@ def save_checkpoint(
         dtype: type in which floating-point tensors are stored, e.g. `torch.float16`.
         notes: further facts for the header (training command, metric reached).
     """
-    path = Path(path)
     tensors = {
         name: value.detach().cpu().to(dtype if value.is_floating_point() else None).contiguous()
         for name, value in model.state_dict().items()
     }
-    header = {HEADER_KEY: json.dumps({"preset": preset.to_dict(), "notes": dict(notes or {})})}
+    _write(Path(path), tensors, preset, notes or {})
+
+
+def replace_preset(path: Path | str, preset: ModelPreset) -> None:
+    """Write another preset into a weights file of ours; its tensors stay bit by bit.
+
+    Raises:
+        CheckpointError: The file is missing, damaged or not one of `save_checkpoint`.
+    """
+    tensors, _, notes = read_checkpoint(path)
+    _write(Path(path), tensors, preset, notes)
+
+
+def _write(
+    path: Path, tensors: dict[str, Tensor], preset: ModelPreset, notes: Mapping[str, Any]
+) -> None:
+    header = {HEADER_KEY: json.dumps({"preset": preset.to_dict(), "notes": dict(notes)})}
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:

@@ -38,7 +38,6 @@ class Engine:
 
     Attributes:
         preset: what the network was trained for.
-        precision: numbers that it computes with.
         failure: why the GPU was given up; empty as long as nothing failed.
         max_detections: peaks of an image that are looked at; may be changed at any time.
     """
@@ -56,7 +55,6 @@ class Engine:
         self._parameters = parameters
         self._logger = logger
         self._detector: Detector | None = None
-        self.precision = parameters.precision
         self.failure = ""
         try:
             self.preset = self.detector.preset
@@ -78,6 +76,12 @@ class Engine:
     def loaded(self) -> Detector | None:
         """The one of the moment for who only looks; None while one is being loaded."""
         return self._detector
+
+    @property
+    def precision(self) -> str:
+        """Numbers that the network computes with; what was asked for as long as none is loaded."""
+        backend = None if self._detector is None else self._detector.backend
+        return getattr(backend, "precision", self._parameters.precision)
 
     def warm_up(self, batch: int) -> None:
         """Run once with as many images: the first run is slow (memory, kernels)."""
@@ -129,10 +133,7 @@ class Engine:
         )
         self._detector = None
         _free_gpu_memory()
-        self.precision = "float32"
-        self._parameters = dataclasses.replace(
-            self._parameters, device="cpu", precision=self.precision
-        )
+        self._parameters = dataclasses.replace(self._parameters, device="cpu", precision="auto")
 
     def close(self) -> None:
         """Free the network and its memory."""

@@ -41,7 +41,9 @@ def open_detector(parameters: NodeParameters) -> Detector:
     """
     device = choose_device(parameters.device)
     model, preset = load_model(find_file(parameters.weights))
-    backend = open_backend(parameters.backend, model, device, parameters.precision)
+    backend = open_backend(
+        parameters.backend, model, device, parameters.precision, preset.harmless_precisions
+    )
     in_space = TASK_ALIASES.get(preset.task, preset.task) == "detection3d"
     options: dict[str, Any] = {"fit_centre": True} if parameters.fit_centre and in_space else {}
     return Detector(backend, preset, device=device, **options)

@@ -10,7 +10,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from centernet_ros.backends import BACKENDS
+from centernet_ros.backends import BACKENDS, PRECISIONS
 from centernet_ros.ros.rules import AT_START, RESTART_FREE, Rule, one_of, parameter
 
 
@@ -39,9 +39,10 @@ class NodeParameters:
         **one_of("auto", *BACKENDS),
     )
     precision: str = parameter(
-        "float32",
-        "Numbers that the network computes with; float16 is for GPUs.",
-        **one_of("float32", "float16", "bfloat16"),
+        "auto",
+        "Numbers that the network computes with; float16 is for GPUs. auto takes half precision "
+        "where the machine is fast in it and the weights were measured to lose nothing by it.",
+        **one_of(*PRECISIONS),
     )
     threads: int = parameter(
         0, "Threads of the network on a CPU; 0 leaves the choice to PyTorch.", limits=(0, 1024)

@@ -9,6 +9,7 @@ from centernet_ros.backends import (
     BackendError,
     choose_backend,
     choose_device,
+    choose_precision,
     open_backend,
 )
 from centernet_ros.models import build_model
@@ -127,3 +128,31 @@ def test_backend_equals_the_network():
     assert maps.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(maps[name], value, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("flags", "harmless", "chosen"),
+    [
+        ("avx512f avx512_bf16", ("bfloat16",), "bfloat16"),
+        ("amx_bf16", ("float16", "bfloat16"), "bfloat16"),
+        ("avx512f", ("bfloat16",), "float32"),
+        ("avx512_bf16", ("float16",), "float32"),
+        ("avx512_bf16", (), "float32"),
+    ],
+)
+def test_auto_takes_half_precision_where_it_is_fast_and_harmless(
+    monkeypatch, flags, harmless, chosen
+):
+    cpuinfo = f"processor : 0\nflags : fpu {flags} sse2\n"
+    monkeypatch.setattr("pathlib.Path.read_text", lambda path: cpuinfo)
+    assert choose_precision(CPU, harmless) == chosen
+    assert open_backend("torch", TwoStacks(), CPU, "auto", harmless).precision == chosen
+    assert open_backend("torch", TwoStacks(), CPU, "float32", harmless).precision == "float32"
+
+
+@pytest.mark.parametrize(
+    ("harmless", "chosen"),
+    [(("bfloat16", "float16"), "float16"), (("bfloat16",), "bfloat16"), ((), "float32")],
+)
+def test_a_gpu_has_both_half_precisions(harmless, chosen):
+    assert choose_precision(torch.device("cuda"), harmless) == chosen
