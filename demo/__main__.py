@@ -19,7 +19,7 @@ from demo.sources import (
     open_source,
     source_arguments,
 )
-from demo.tasks import TASKS, DemoTask, choose_task
+from demo.tasks import TASKS, DemoTask
 
 CACHE = Path("build/cache")
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     args = _parse(arguments)
     try:
-        task = choose_task(args.task)
+        task = TASKS[args.task]
         weights = _find_weights(task, args.weights)
         source = open_source(args)
     except (SourceError, FileNotFoundError, ValueError) as error:
@@ -60,7 +60,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="A camera, the CenterNet node and a recorder exchange ROS 2 messages.",
     )
     add_source_arguments(parser)
-    parser.add_argument("--task", default="detection2d", help=f"one of {', '.join(TASKS)}")
     parser.add_argument("--weights", help="default: those of the task that come with the package")
     parser.add_argument(
         "--out", type=Path, default=Path("build/demo"), help="folder for the results"

@@ -15,6 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from centernet_ros.bag import SourceError
+from demo.tasks import TASKS, choose_task
 
 if TYPE_CHECKING:  # PyTorch takes seconds to load, and replaying a bag does without
     from centernet_ros.image import Image as Pixels
@@ -81,20 +82,22 @@ class StreetSource:
     compressed = False
     stamped = False
 
-    def __init__(self, num_images: int, rate: float) -> None:
-        """Film so many images, so many a second."""
+    def __init__(self, num_images: int, rate: float, task: str = "detection2d") -> None:
+        """Film so many images, so many a second, with the camera that suits a task."""
         self.num_images = num_images
         self.rate = rate
+        self.task = task
         streets = -(-num_images // STREET_SEQUENCE)
         self.description = f"{num_images} images of {streets} generated streets"
 
     @functools.cached_property
     def frames(self) -> list[StreetFrame]:
         """All images with their ground truth."""
-        from training.data.street import render_sequence
+        from training.data.street import render_sequence, street_camera
 
+        camera = street_camera(self.task)
         streets = (
-            render_sequence(seed, STREET_SEQUENCE, rate=self.rate)
+            render_sequence(seed, STREET_SEQUENCE, camera, self.rate)
             for seed in itertools.count(STREET_SEED)
         )
         return list(itertools.islice(itertools.chain.from_iterable(streets), self.num_images))
@@ -144,6 +147,12 @@ def camera_info_message(camera: CameraIntrinsics) -> CameraInfo:
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that choose a source."""
     parser.add_argument(
+        "--task",
+        type=_task,
+        default="detection2d",
+        help=f"one of {', '.join(TASKS)}; it also chooses the camera in the street",
+    )
+    parser.add_argument(
         "--bag", type=Path, metavar="FOLDER", help="play this rosbag2 folder instead of a street"
     )
     parser.add_argument("--topic", help="image topic of the bag (default: the first one in it)")
@@ -159,7 +168,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
 
 def source_arguments(args: argparse.Namespace) -> list[str]:
     """The options of `add_source_arguments` for another process."""
-    names = ("bag", "topic", "seconds", "rate")
+    names = ("task", "bag", "topic", "seconds", "rate")
     given = {name: getattr(args, name) for name in names}
     return [f"--{name}={value}" for name, value in given.items() if value is not None]
 
@@ -177,7 +186,14 @@ def open_source(args: argparse.Namespace) -> Source:
     if args.topic is not None:
         raise SourceError("--topic chooses a topic of a bag: it needs --bag")
     seconds = 20.0 if args.seconds is None else args.seconds
-    return StreetSource(max(1, round(seconds * args.rate)), args.rate)
+    return StreetSource(max(1, round(seconds * args.rate)), args.rate, args.task)
+
+
+def _task(text: str) -> str:
+    try:
+        return choose_task(text).name
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _positive(text: str) -> float:

@@ -24,7 +24,7 @@ class Oracle(Detector):
 
     def __init__(self):
         super().__init__(lambda batch: {}, PRESET)
-        samples = street_truth(TASKS[TASK], StreetSource(IMAGES, 10.0))
+        samples = street_truth(TASKS[TASK], StreetSource(IMAGES, 10.0, TASK))
         self.truths = {sample.image.tobytes(): sample.truth for sample in samples}
         self.nothing = samples[0].truth[[]]
 

@@ -11,7 +11,7 @@ from centernet_ros.class_names import KITTI_CLASSES, POSE_CLASSES
 from centernet_ros.kitti import KittiObject
 from centernet_ros.structures import Detections2D
 from training.data.sample import Sample
-from training.data.street import StreetDataset, StreetFrame
+from training.data.street import StreetDataset, StreetFrame, street_camera
 from training.evaluation.kitti import kitti_objects
 
 
@@ -46,7 +46,7 @@ class StreetSamples:
 
     def __getitem__(self, index: int) -> Sample:
         """One image; the same seed and index give the same image on every machine."""
-        frame = StreetDataset(self.seed, self.count)[index]
+        frame = StreetDataset(self.seed, self.count, street_camera(self.task))[index]
         return street_sample(frame, self.task, self._name(index))
 
 

@@ -15,6 +15,7 @@ from centernet_ros.structures import CameraIntrinsics
 from training.data.street import (
     CLASS_NAMES,
     DEFAULT_CAMERA,
+    PEOPLE_CAMERA,
     StreetDataset,
     StreetFrame,
     kitti_camera,
@@ -81,6 +82,15 @@ def test_default_camera_is_kittis_scaled():
     assert float(projection[1, 2]) == pytest.approx(172.854 * 192 / 375)
     assert float(projection[0, 3]) == pytest.approx(44.85728 * 640 / 1242)
     assert CLASS_NAMES == ("pedestrian", "car", "cyclist")
+
+
+def test_the_camera_for_people_sees_the_middle_of_kittis_image():
+    whole = kitti_camera((375, 1242)).projection.numpy()
+    place = np.array([1.0, 0.5, 20.0, 1.0])
+    pixel, seen = whole @ place, PEOPLE_CAMERA.projection.numpy() @ place
+    offset = (pixel - seen)[:2] / pixel[2]
+    assert offset == pytest.approx([301, 27])
+    assert seen[2] == pixel[2]
 
 
 def test_same_seed_same_frame_in_another_process():

@@ -6,15 +6,15 @@ import torch
 from centernet_ros.structures import Detections2D, Detections3D, Poses
 from training.config import DataConfig, OptimiserConfig, RunConfig
 from training.data.loading import training_batches
-from training.data.street import StreetDataset
+from training.data.street import PEOPLE_CAMERA, StreetDataset, street_camera
 from training.data.street_samples import StreetSamples
 
 SEED = 1
 
 
-def busy_index(count=20):
+def busy_index(count=40):
     """An image with people, and with ignored cars beside other ignored objects."""
-    frames = StreetDataset(SEED, count)
+    frames = StreetDataset(SEED, count, PEOPLE_CAMERA)
     for index in range(count):
         ignored = set(frames[index].ignored.labels.tolist())
         if len(frames[index].poses) and 1 in ignored and len(ignored) > 1:
@@ -23,7 +23,10 @@ def busy_index(count=20):
 
 
 INDEX = busy_index()
-FRAME = StreetDataset(SEED, INDEX + 1)[INDEX]
+
+
+def frame_of(task):
+    return StreetDataset(SEED, INDEX + 1, street_camera(task))[INDEX]
 
 
 def sample_of(task):
@@ -48,16 +51,18 @@ def test_a_task_gets_truth_of_its_type_and_its_classes(task, kind, classes):
 
 
 def test_boxes_in_space_are_the_frames():
-    torch.testing.assert_close(sample_of("detection3d").truth.locations, FRAME.objects.locations)
+    frame = frame_of("detection3d")
+    torch.testing.assert_close(sample_of("detection3d").truth.locations, frame.objects.locations)
 
 
 def test_people_are_ignored_as_people_and_cars_are_background_of_the_pose():
-    sample = sample_of("pose")
-    people = FRAME.ignored.boxes[FRAME.ignored.labels != 1]
+    sample, frame = sample_of("pose"), frame_of("pose")
+    people = frame.ignored.boxes[frame.ignored.labels != 1]
 
-    torch.testing.assert_close(sample.truth.keypoints, FRAME.poses.keypoints)
+    assert sample.image.shape[:2] == (320, 640)
+    torch.testing.assert_close(sample.truth.keypoints, frame.poses.keypoints)
     torch.testing.assert_close(sample.ignored.boxes, people)
-    assert 0 < len(people) < len(FRAME.ignored)
+    assert 0 < len(people) < len(frame.ignored)
     assert set(sample.ignored.labels.tolist()) == {0}
 
 

@@ -21,11 +21,13 @@ from training.data.street.truth import CLASS_NAMES, StreetFrame, annotate
 __all__ = [
     "CLASS_NAMES",
     "DEFAULT_CAMERA",
+    "PEOPLE_CAMERA",
     "StreetDataset",
     "StreetFrame",
     "kitti_camera",
     "render_frame",
     "render_sequence",
+    "street_camera",
 ]
 
 _KITTI_P2 = (
@@ -48,6 +50,24 @@ def kitti_camera(image_size: tuple[int, int], focal_factor: float = 1.0) -> Came
 
 DEFAULT_CAMERA = kitti_camera((192, 640))
 """KITTI's camera at 640 x 192 pixels."""
+
+
+def _middle(camera: CameraIntrinsics, image_size: tuple[int, int]) -> CameraIntrinsics:
+    """The camera whose image of this height and width is the middle of another one's."""
+    down, right = ((a - b) // 2 for a, b in zip(camera.image_size, image_size, strict=True))
+    projection = camera.projection.clone()
+    projection[0] -= right * projection[2]
+    projection[1] -= down * projection[2]
+    return CameraIntrinsics(projection, image_size)
+
+
+PEOPLE_CAMERA = _middle(kitti_camera(_KITTI_SIZE), (320, 640))
+"""The middle 640 x 320 pixels of KITTI's camera, where joints are some pixels apart."""
+
+
+def street_camera(task: str) -> CameraIntrinsics:
+    """The camera through which a task sees the street."""
+    return PEOPLE_CAMERA if task == "pose" else DEFAULT_CAMERA
 
 
 def render_frame(
