@@ -41,7 +41,7 @@ class Pairing:
     Drivers send both with one stamp, the camera_info often a moment later: as long as pairs are
     found, an image waits for its own. Other drivers send camera_info once, or now and then: when
     an image's own does not come in time, the newest is taken, from then on without waiting, until
-    a pair is found again.
+    a pair is found again, or an image's own comes late.
     """
 
     def __init__(self, deliver: Callable[[Arrival], None]) -> None:
@@ -54,6 +54,8 @@ class Pairing:
         self._infos: OrderedDict[int, Any] = OrderedDict()
         self._waiting: Arrival | None = None
         self._pairs_come = True
+        self._unpaired: int | None = None
+        """Stamp of the last image that got the newest."""
 
     def add_image(self, arrival: Arrival) -> None:
         """Take an image; it is delivered now, or when its camera_info comes."""
@@ -65,7 +67,7 @@ class Pairing:
         elif self._pairs_come:
             self._waiting = arrival
         else:
-            self._send(arrival, self._newest())
+            self._send_unpaired(arrival)
 
     def add_info(self, stamp: int, info: Any) -> None:
         """Take a camera_info with its stamp in nanoseconds."""
@@ -76,6 +78,8 @@ class Pairing:
         if self._waiting is not None and self._waiting.stamp == stamp:
             arrival, self._waiting = self._waiting, None
             self._send(arrival, info)
+        elif self._unpaired == stamp:
+            self._pairs_come = True
 
     def flush(self) -> None:
         """Deliver an image that has waited long enough; to be called regularly."""
@@ -86,10 +90,11 @@ class Pairing:
         assert self._waiting is not None
         arrival, self._waiting = self._waiting, None
         self._pairs_come = False
-        self._send(arrival, self._newest())
+        self._send_unpaired(arrival)
 
-    def _newest(self) -> Any:
-        return next(reversed(self._infos.values()), None)
+    def _send_unpaired(self, arrival: Arrival) -> None:
+        self._unpaired = arrival.stamp
+        self._send(arrival, next(reversed(self._infos.values()), None))
 
     def _send(self, arrival: Arrival, info: Any) -> None:
         self._deliver(dataclasses.replace(arrival, info=info))

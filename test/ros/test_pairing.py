@@ -79,6 +79,17 @@ def test_pairs_that_end_and_come_again(driver):
     assert driver.got[-2:] == [(5, "info 5"), (6, "info 6")]
 
 
+def test_after_a_late_info_images_wait_again(driver):
+    driver.info(1)
+    driver.image(2, age=1.0)
+    driver.pairing.flush()
+    assert driver.got == [(2, "info 1")]
+    driver.info(2)
+    driver.image(3)
+    driver.info(3)
+    assert driver.got[1:] == [(3, "info 3")]
+
+
 def test_a_calibration_that_changes_counts_from_its_own_image_on(driver):
     driver.info(1, "near")
     driver.info(2, "far")
