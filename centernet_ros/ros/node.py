@@ -151,7 +151,7 @@ class CenterNetNode(LifecycleNode):
         if parameters.threads:
             torch.set_num_threads(parameters.threads)
         self._engine = engine = Engine(self._open_detector, parameters, self.get_logger())
-        self._tune(engine, parameters)
+        self._check_classes(engine, parameters)
         engine.warm_up(len(parameters.streams))
         for name in parameters.streams:
             self._outputs.append(Outputs(self, engine.preset, prefix_of(name)))
@@ -222,7 +222,7 @@ class CenterNetNode(LifecycleNode):
         try:
             parameters = changed_parameters(before, changes, configured=self._engine is not None)
             if self._engine is not None:
-                self._tune(self._engine, parameters)
+                self._check_classes(self._engine, parameters)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self.parameters = parameters
@@ -231,11 +231,11 @@ class CenterNetNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     @staticmethod
-    def _tune(engine: Engine, parameters: NodeParameters) -> None:
-        """Hand the network what may change while it works.
+    def _check_classes(engine: Engine, parameters: NodeParameters) -> None:
+        """Refuse parameters that name a class which the network does not have.
 
         Raises:
-            ValueError: A parameter names a class that the network does not have.
+            ValueError: The message names the class, and those that there are.
         """
         least_scores(
             engine.preset.class_names,
@@ -243,6 +243,3 @@ class CenterNetNode(LifecycleNode):
             parameters.class_thresholds,
             parameters.classes,
         )
-        # What is published is selected afterwards, out of no fewer peaks than the network's own
-        # number: some may be of classes that are left out.
-        engine.max_detections = max(parameters.max_detections, engine.preset.max_detections)

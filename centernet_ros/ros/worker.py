@@ -95,7 +95,11 @@ class Worker:
     def _detect(self, batch: Sequence[Frame], parameters: NodeParameters) -> None:
         """Results of images of one input size, published camera by camera."""
         images, views = [frame.image for frame in batch], [frame.view for frame in batch]
-        results, times = self._engine.detect(images, views)
+        # What is published is selected afterwards, out of no fewer peaks than the network's own
+        # number: some may be of classes that are left out.
+        engine = self._engine
+        engine.max_detections = max(parameters.max_detections, engine.preset.max_detections)
+        results, times = engine.detect(images, views)
         done = time.monotonic()
         for frame, result in zip(batch, results, strict=True):
             with self._guard(frame.stream):

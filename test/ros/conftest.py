@@ -11,11 +11,15 @@ import pytest
 rclpy = pytest.importorskip("rclpy", reason="ROS is not set up")
 
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
 from centernet_ros.ros.isolation import isolated_domain, shared_memory_profile  # noqa: E402
+from centernet_ros.ros.node import CenterNetNode  # noqa: E402
 from centernet_ros.ros.processes import child_process  # noqa: E402
+
+from .counting import CountingDetector  # noqa: E402
 
 STAND_IN = Path(__file__).with_name("stand_in_node.py")
 TIMEOUT = 60.0
@@ -145,6 +149,29 @@ def start_node(environment, tmp_path_factory):
             yield child
 
     return start
+
+
+@pytest.fixture
+def make_node(peer):
+    """Makes nodes that the peer's executor spins."""
+    nodes = []
+
+    def make(open_detector=CountingDetector, **parameters):
+        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
+        node = CenterNetNode(
+            open_detector,
+            name=f"centernet_{len(nodes)}",
+            context=peer.context,
+            parameter_overrides=overrides,
+        )
+        nodes.append(node)
+        peer.executor.add_node(node)
+        return node
+
+    yield make
+    for node in nodes:
+        peer.executor.remove_node(node)
+        node.destroy_node()
 
 
 @pytest.fixture(scope="session")

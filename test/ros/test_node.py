@@ -16,69 +16,15 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
 from centernet_ros.checkpoint import CheckpointError, save_checkpoint
-from centernet_ros.detector import Detector
 from centernet_ros.models import build_model
 from centernet_ros.presets import ModelPreset
 from centernet_ros.ros import outputs
 from centernet_ros.ros.node import CenterNetNode, open_detector
 from centernet_ros.ros.parameters import NodeParameters
 
-PRESET = ModelPreset("detection2d", "resnet18", ("car",), input_size=(64, 96))
+from .counting import CountingDetector, InSpace
+
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-
-
-class CountingDetector(Detector):
-    """Finds nothing, and counts how often it is asked."""
-
-    def __init__(self, parameters=None):
-        super().__init__(self.count, PRESET)
-        self.calls = 0
-        self.batches = []
-
-    def count(self, batch):
-        self.calls += 1
-        self.batches.append(len(batch))
-        count, grid = len(batch), (batch.shape[2] // 4, batch.shape[3] // 4)
-        maps = {name: torch.zeros(count, 2, *grid) for name in ("size", "offset")}
-        return {"heatmap": torch.full((count, 1, *grid), -9.0), **maps}
-
-
-class InSpace(Detector):
-    """Has a task with places in space, and finds nothing."""
-
-    def __init__(self):
-        preset = ModelPreset("detection3d", "resnet18", ("car",), input_size=(64, 96))
-        super().__init__(self.answer, preset, score_threshold=0.5)
-
-    def answer(self, batch):
-        grid = batch.shape[2] // 4, batch.shape[3] // 4
-        return {
-            head.name: torch.full((len(batch), head.channels, *grid), -9.0)
-            for head in self.task.heads
-        }
-
-
-@pytest.fixture
-def make_node(peer):
-    """Makes nodes that the peer's executor spins."""
-    nodes = []
-
-    def make(open_detector=CountingDetector, **parameters):
-        overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        node = CenterNetNode(
-            open_detector,
-            name=f"centernet_{len(nodes)}",
-            context=peer.context,
-            parameter_overrides=overrides,
-        )
-        nodes.append(node)
-        peer.executor.add_node(node)
-        return node
-
-    yield make
-    for node in nodes:
-        peer.executor.remove_node(node)
-        node.destroy_node()
 
 
 def state_of(node):
@@ -338,7 +284,7 @@ def test_parameters_are_taken_over_at_configure(make_node):
         ({"score_threshold": 1}, "parameter score_threshold is 1, expected a decimal number"),
         ({"max_detections": 0}, "parameter max_detections is 0, expected 1 to 1000"),
         ({"autostart": "yes"}, "parameter autostart is 'yes', expected a truth value"),
-        ({"precision": "int8"}, "parameter precision is 'int8', known: float32, float16, bfl"),
+        ({"precision": "int8"}, "parameter precision is 'int8', known: auto, float32, bf"),
         ({"cameras": ["a", "a"]}, "parameter cameras names one twice: a, a"),
         ({"wights": "x"}, "unknown parameter 'wights'; known: weights, device"),
     ],
