@@ -1,17 +1,19 @@
 """The camera process: publishes the images of a source when they are due.
 
 `python -m demo.camera` plays at once; `--wait` shows the first image until the recorder says that
-detections of it arrive, so that nothing of the film is lost.
+detections of it arrive, so that nothing of the film is lost. `--lossless` shows every image of a
+KITTI bag until `centernet_ros.ros.kitti_recorder` has written its results.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -21,9 +23,10 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Empty
+from std_msgs.msg import Empty, Header
 
 from centernet_ros.bag import SourceError
+from centernet_ros.kitti_bag import RECORDED_TOPIC
 from demo.recorder import READY_QOS, READY_TOPIC
 from demo.records import NANOSECONDS, Sent, to_line, to_nanoseconds, to_stamp
 from demo.sources import (
@@ -39,6 +42,12 @@ COMPRESSED_TOPIC = f"{IMAGE_TOPIC}/compressed"
 
 LEAD_IN = 0.5
 """Seconds between two showings of the first image; enough for the slow first inference to end."""
+
+PATIENCE = 5.0
+"""Seconds until an image whose results are not recorded is shown again."""
+
+COMPLAIN = 6
+"""Showings of an image until a line says so, and again and again."""
 
 QOS = QoSProfile(depth=10)
 """Reliable: a demo that counts lost images must not lose them on the way."""
@@ -107,6 +116,53 @@ class Camera(Node):
             self._publish(item, next(count) if item.is_image else -1, origin_ns)
         self._images.wait_for_all_acked(Duration(seconds=5))
 
+    def play_lossless(self) -> None:
+        """Publish everything, each image until its results are recorded.
+
+        An image is shown again now and then, as it may have come before all were there to hear it.
+
+        Raises:
+            SourceError: A recording turned out to be damaged.
+        """
+        recorded: set[int] = set()
+        self.create_subscription(
+            Header, RECORDED_TOPIC, lambda header: recorded.add(to_nanoseconds(header.stamp)), QOS
+        )
+        info: Item | None = None
+        count = itertools.count()
+        for item in self._source.items():
+            if item.is_image:
+                self._show_until_recorded(item, info, next(count), recorded)
+            else:
+                info = item
+
+    def _show_until_recorded(
+        self, image: Item, info: Item | None, index: int, recorded: set[int]
+    ) -> None:
+        stamp = to_nanoseconds(image.message.header.stamp)
+        for showing in itertools.count(1):
+            self._spin_until(lambda: self._images.get_subscription_count() > 0)
+            if info is not None:
+                self._publish(info, -1, time.time_ns())
+                # So that no image is taken for one of another camera.
+                self._infos.wait_for_all_acked(Duration(seconds=5))
+            self._publish(image, index, time.time_ns())
+            if self._spin_until(lambda: stamp in recorded, PATIENCE):
+                return
+            if showing % COMPLAIN == 0:
+                print(
+                    f"nothing is recorded of the image of stamp {stamp} after "
+                    f"{showing * PATIENCE:.0f} s: do node and kitti_recorder run?",
+                    file=sys.stderr,
+                )
+
+    def _spin_until(self, condition: Callable[[], bool], seconds: float = math.inf) -> bool:
+        """Hear messages until a condition holds, or for so long; gives whether it holds."""
+        end = time.monotonic() + seconds
+        while not condition() and time.monotonic() < end:
+            rclpy.spin_once(self, timeout_sec=0.05)
+        return condition()
+
     def _publish(self, item: Item, index: int, origin_ns: int) -> None:
         if not item.is_image:
             self._infos.publish(item.message)
@@ -142,11 +198,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Play a source; exit status 2 where there is nothing to play."""
     parser = argparse.ArgumentParser("python -m demo.camera", description=__doc__)
     add_source_arguments(parser)
-    parser.add_argument(
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
         "--wait", action="store_true", help="show the first image until the recorder is ready"
+    )
+    start.add_argument(
+        "--lossless",
+        action="store_true",
+        help="show each image of a bag until its results are recorded",
     )
     parser.add_argument("--sent", type=Path, help="file for a line of JSON about each image")
     args = parser.parse_args(arguments)
+    if args.lossless and args.bag is None:
+        parser.error("--lossless plays a bag: it needs --bag")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # rclpy's own handlers would end the context under a publication in progress.
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
@@ -155,7 +219,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         camera = Camera(open_source(args), diary)
         if args.wait:
             camera.lead_in()
-        camera.play()
+        if args.lossless:
+            camera.play_lossless()
+        else:
+            camera.play()
     except SourceError as error:
         print(error, file=sys.stderr)
         return 2

@@ -117,7 +117,7 @@ def from_messages(
         solids: 3D boxes in the camera's optical frame.
         boxes: 2D boxes of the same objects.
         class_names: name of each label.
-        camera: that took the image; alphas follow from where it sees the boxes' centres.
+        camera: that took the image; alphas follow from the columns in which it sees the boxes.
 
     Raises:
         ValueError: The arrays are not of the same objects, or a class is unknown.
@@ -134,8 +134,6 @@ def from_messages(
     dimensions = torch.tensor([size for size, _, _ in found], dtype=torch.float64).reshape(-1, 3)
     locations = torch.tensor([place for _, place, _ in found], dtype=torch.float64).reshape(-1, 3)
     yaws = torch.tensor([yaw for _, _, yaw in found], dtype=torch.float64)
-    centres = locations.clone()
-    centres[:, 1] -= dimensions[:, 0] / 2
     return Detections3D(
         boxes=flat.boxes,
         scores=flat.scores,
@@ -143,7 +141,7 @@ def from_messages(
         dimensions=dimensions.float(),
         locations=locations.float(),
         yaws=yaws.float(),
-        alphas=yaw_to_alpha(camera, yaws, camera.project(centres)[:, 0]).float(),
+        alphas=yaw_to_alpha(camera, yaws, camera.project(locations)[:, 0]).float(),
     )
 
 
