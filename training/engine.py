@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import torch
@@ -33,6 +34,8 @@ EVALUATION_BATCH = 8
 HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 """Types of 16 bits in which convolutions can be computed."""
 
+Item = TypeVar("Item")
+
 _NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
@@ -49,12 +52,14 @@ class StepResult:
         loss: weighted sum of the losses.
         parts: unweighted loss of each head.
         learning_rate: learning rate of the step.
+        waited: seconds that the step waited for its images, which workers prepare meanwhile.
     """
 
     step: int
     loss: float
     parts: dict[str, float]
     learning_rate: float
+    waited: float
 
 
 def learning_rate(config: OptimiserConfig, step: int, steps_per_epoch: int) -> float:
@@ -102,7 +107,7 @@ def train(
     learner.model.train()
     network = wrap(learner.model, world)
     step = first_step
-    for parts in _together(batches, config.accumulate):
+    for parts, waited in _timed(_together(batches, config.accumulate)):
         rate = learning_rate(config, step, steps_per_epoch)
         for group in learner.optimiser.param_groups:
             group["lr"] = rate
@@ -115,7 +120,7 @@ def train(
             _refuse(step, losses, [names[i] for i in suspects] if names else [], world)
         _update(learner, config, step)
         loss = losses.pop("loss")
-        if not after_step(StepResult(step, loss, losses, rate)):
+        if not after_step(StepResult(step, loss, losses, rate, waited)):
             break
     return step
 
@@ -125,6 +130,14 @@ def _together(batches: Iterable[Batch], count: int) -> Iterator[list[Batch]]:
     iterator = iter(batches)
     while parts := list(islice(iterator, count)):
         yield parts
+
+
+def _timed(items: Iterator[Item]) -> Iterator[tuple[Item, float]]:
+    """Each item, and the seconds that it took to come."""
+    start = time.perf_counter()
+    for item in items:
+        yield item, time.perf_counter() - start
+        start = time.perf_counter()
 
 
 def _differentiate(

@@ -58,15 +58,21 @@ class RunLog:
         if self._silent:
             return
         now = time.perf_counter()
-        speed = self._batch_size / (now - self._last)
+        seconds = now - self._last
         self._last = now
-        line: dict[str, Any] = {**dataclasses.asdict(result), "images_per_second": round(speed, 2)}
+        speed, waiting = self._batch_size / seconds, result.waited / seconds
+        line: dict[str, Any] = {
+            **dataclasses.asdict(result),
+            "waited": round(result.waited, 4),
+            "images_per_second": float(f"{speed:.4g}"),
+        }
         self._log.write(json.dumps(line) + "\n")
         if self._curves is not None:
             values = {"loss": result.loss, **{f"losses/{n}": v for n, v in result.parts.items()}}
             for name, value in {**values, "learning_rate": result.learning_rate}.items():
                 self._curves.add_scalar(name, value, result.step)
-        self._bar.set_postfix_str(f"loss {result.loss:.3f}, {speed:.1f} images/s", refresh=False)
+        status = f"loss {result.loss:.3f}, {speed:.1f} images/s, {waiting:.0%} waiting for images"
+        self._bar.set_postfix_str(status, refresh=False)
         self._bar.update()
 
 

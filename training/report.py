@@ -68,6 +68,9 @@ def _facts(
     num_images: int,
 ) -> str:
     speeds = sorted(line["images_per_second"] for line in steps)
+    size = config.optimiser.batch_size
+    seconds = sum(size / line["images_per_second"] for line in steps)
+    waited = sum(line.get("waited", 0.0) for line in steps)
     rows = {
         "command": f"`{command}`",
         "images": num_images,
@@ -75,6 +78,7 @@ def _facts(
         "seed": config.seed,
         "last loss": f"{steps[-1]['loss']:.4g}" if steps else "-",
         "images per second (median)": speeds[len(speeds) // 2] if speeds else "-",
+        "time waiting for images": f"{waited / seconds:.0%}" if steps else "-",
         "device": device,
         "versions": f"Python {platform.python_version()}, torch {torch.__version__}, "
         f"torchvision {torchvision.__version__}, OpenCV {cv2.__version__}",

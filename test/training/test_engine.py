@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import time
 
 import pytest
 import torch
@@ -85,6 +86,36 @@ def test_a_step_reports_its_number_losses_and_learning_rate():
     assert results[0].loss == pytest.approx(
         parts["heatmap"] + 0.1 * parts["size"] + parts["offset"], rel=1e-5
     )
+
+
+def test_a_step_tells_how_long_it_waited_for_its_images():
+    config = RunConfig(
+        input_size=(32, 96),
+        data=DataConfig(train=StreetSource(images=4), workers=0),
+        optimiser=OptimiserConfig(batch_size=1, epochs=1),
+    )
+    learner, task = build(config)
+    batch = next(training_batches(open_training_samples(config), config, 0))
+    results = []
+
+    def slow_second_batch():
+        yield batch
+        time.sleep(0.3)
+        yield batch
+
+    train(
+        learner,
+        task,
+        batches=slow_second_batch(),
+        preset=config.preset("abc"),
+        config=config.optimiser,
+        steps_per_epoch=2,
+        first_step=0,
+        after_step=lambda result: results.append(result) or True,
+    )
+
+    assert results[1].waited >= 0.3
+    assert 0 <= results[0].waited < results[1].waited
 
 
 def test_training_stops_when_it_is_told_to():

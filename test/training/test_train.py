@@ -154,7 +154,14 @@ def test_a_run_leaves_a_report_previews_and_the_best_weights(tmp_path):
 
     folder = tmp_path / "run"
     report = (folder / "report.md").read_text()
-    for text in ("training.train", "| seed | 3 |", "all classes", "torch 2", "batch_size: 2"):
+    for text in (
+        "training.train",
+        "| seed | 3 |",
+        "all classes",
+        "torch 2",
+        "batch_size: 2",
+        "waiting for",
+    ):
         assert text in report
     for name in ("loss.png", "preview.jpg", "preview-00000003.jpg"):
         assert cv2.imread(str(folder / name)) is not None, name
