@@ -117,7 +117,7 @@ class Camera(Node):
         self._images.wait_for_all_acked(Duration(seconds=5))
 
     def play_lossless(self) -> None:
-        """Publish everything, each image until its results are recorded.
+        """Publish a KITTI bag, each image with the calibration before it until it is recorded.
 
         An image is shown again now and then, as it may have come before all were there to hear it.
 
