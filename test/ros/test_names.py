@@ -1,6 +1,6 @@
 """Every topic, service and status under a namespace and other names; and nodes that come late."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
@@ -37,22 +37,67 @@ PUBLISHED = {
     "/diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
 }
 OF_ROS = {"/rosout", "/parameter_events", "/robot1/eyes/transition_event"}
+OUTPUTS = {
+    "/robot1/objects": Detection3DArray,
+    "/robot1/eyes/detections_2d": Detection2DArray,
+    "/robot1/eyes/markers": MarkerArray,
+    "/robot1/eyes/debug_image": Image,
+    "/labels": LabelInfo,
+}
 SUBSCRIBED = {
     "/robot1/front_camera/image_rect": "sensor_msgs/msg/Image",
     "/robot1/front_camera/camera_info": "sensor_msgs/msg/CameraInfo",
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def robot(start_node):
-    renamed = [part for item in RENAMED.items() for part in ("-r", ":=".join(item))]
-    with start_node(*renamed, variables=SPACE) as child:
-        yield child
-
-
 @pytest.fixture(scope="module")
 def scene(picture, image_message):
     return image_message(picture(SIZE, (BOX, (0, 255, 0))))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def robot(peer, start_node, scene):
+    """The node; it comes later than its camera and those who listen to it."""
+    renamed = [part for item in RENAMED.items() for part in ("-r", ":=".join(item))]
+    with ExitStack() as stack:
+        with surroundings(peer, reliable=True) as (publishers, received):
+            send = sender(peer, scene, *publishers)
+            for _ in range(5):
+                send()
+            child = stack.enter_context(start_node(*renamed, variables=SPACE))
+            wait_for_places(peer, received, send)
+        yield child
+
+
+@contextmanager
+def surroundings(peer, *, reliable):
+    """Publishers of the camera, and what comes on the topics of results."""
+    with ExitStack() as stack:
+        publishers = [
+            stack.enter_context(peer.publishing(kind, topic, reliable=reliable))
+            for kind, topic in zip((Image, CameraInfo), SUBSCRIBED, strict=True)
+        ]
+        received = {
+            topic: stack.enter_context(
+                peer.listening(kind, topic, LATCHED if kind is LabelInfo else 10)
+            )
+            for topic, kind in OUTPUTS.items()
+        }
+        yield publishers, received
+
+
+def wait_for_places(peer, received, send):
+    """Until something came on every topic, and the object where it is."""
+    found = peer.spin_until(
+        lambda: (
+            all(received.values())
+            and [array for array in received["/robot1/objects"] if array.detections]
+        ),
+        timeout=120.0,  # a process may have to start first
+        every=0.2,
+        do=send,
+    )
+    assert_places(found[0], [BOX], P)
 
 
 def sender(peer, image, images, infos):
@@ -73,8 +118,7 @@ def of_node(names_and_types, *, without=frozenset()):
     return {name: types[0] for name, types in names_and_types if name not in without}
 
 
-def test_topics_have_the_names_that_were_given(peer, robot):
-    robot.wait_for_output("detection3d with resnet18", 60)
+def test_topics_have_the_names_that_were_given(peer):
     published, subscribed = (
         lambda ask=ask: of_node(ask("eyes", "/robot1"), without=OF_ROS)
         for ask in (
@@ -89,8 +133,7 @@ def test_topics_have_the_names_that_were_given(peer, robot):
     assert subscribed() == SUBSCRIBED
 
 
-def test_services_are_below_the_node(peer, robot):
-    robot.wait_for_output("detection3d with resnet18", 60)
+def test_services_are_below_the_node(peer):
     found = of_node(peer.node.get_service_names_and_types_by_node("eyes", "/robot1"))
     assert all(name.startswith("/robot1/eyes/") for name in found)
     assert {"enable", "get_state", "change_state", "set_parameters"} <= {
@@ -105,67 +148,15 @@ def test_services_are_below_the_node(peer, robot):
 
 
 @pytest.mark.parametrize("reliable", [False, True])
-def test_renamed_topics_carry_the_results(peer, robot, scene, reliable):
+def test_renamed_topics_carry_the_results(peer, scene, reliable):
     """Both of the camera's publishers offer the same reliability."""
-    images, infos = SUBSCRIBED
-    outputs = {
-        "/robot1/objects": Detection3DArray,
-        "/robot1/eyes/detections_2d": Detection2DArray,
-        "/robot1/eyes/markers": MarkerArray,
-        "/robot1/eyes/debug_image": Image,
-    }
-    with ExitStack() as stack:
-        publishers = [
-            stack.enter_context(peer.publishing(kind, topic, reliable=reliable))
-            for kind, topic in ((Image, images), (CameraInfo, infos))
-        ]
-        received = {
-            topic: stack.enter_context(peer.listening(kind, topic))
-            for topic, kind in outputs.items()
-        }
-        peer.spin_until(
-            lambda: (
-                all(received.values())
-                and any(array.detections for array in received["/robot1/objects"])
-            ),
-            every=0.2,
-            do=sender(peer, scene, *publishers),
-        )
-        for array in received["/robot1/objects"]:
-            if array.detections:
-                assert_places(array, [BOX], P)
-        labels = stack.enter_context(peer.listening(LabelInfo, "/labels", LATCHED))
-        peer.spin_until(lambda: labels)
+    with surroundings(peer, reliable=reliable) as (publishers, received):
+        wait_for_places(peer, received, sender(peer, scene, *publishers))
 
 
-def test_the_status_bears_the_nodes_full_name(peer, robot):
+def test_the_status_bears_the_nodes_full_name(peer):
     with peer.listening(DiagnosticArray, "/diagnostics") as reports:
         peer.spin_until(lambda: reports)
     statuses = {status.name: status.hardware_id for status in reports[-1].status}
     assert statuses["robot1/eyes: camera"] == "/robot1/front_camera/image_rect"
     assert statuses["robot1/eyes: network"] == "robot1/eyes"
-
-
-def test_a_node_that_comes_later_than_camera_and_listener(peer, start_node, scene):
-    """Everything but the node is up, sends and listens; then the node goes, and comes again."""
-    with (
-        peer.publishing(Image, "/late/image") as images,
-        peer.publishing(CameraInfo, "/late/camera_info") as infos,
-        peer.listening(Detection3DArray, "/late/centernet/detections_3d") as received,
-        peer.listening(LabelInfo, "/late/centernet/label_info", LATCHED) as labels,
-    ):
-        send = sender(peer, scene, images, infos)
-        for _ in range(5):
-            send()
-        for _ in range(2):
-            received.clear()
-            labels.clear()
-            with start_node("-r", "__ns:=/late", variables=SPACE) as child:
-                found = peer.spin_until(
-                    lambda: [array for array in received if array.detections],
-                    every=0.1,
-                    do=send,
-                )
-                assert_places(found[0], [BOX], P)
-                peer.spin_until(lambda: labels)
-                assert child.stop() == 0

@@ -7,6 +7,8 @@ from vision_msgs.msg import Detection2DArray
 
 from centernet_ros.msg import PersonArray
 
+from .headers import HEADERS, assert_every_output_echoes
+
 SIZE = 480, 640
 BOXES = [(60, 80, 160, 380), (400, 100, 480, 290)]
 
@@ -49,6 +51,12 @@ def test_people_joints_and_boxes(peer, node, camera, picture, image_message):
         assert min(point.score for point in person.key_points) > 0.9
     assert {d.results[0].hypothesis.class_id for d in flat.detections} == {"person"}
     assert bytes(drawn.data) != bytes(message.data)
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_every_output_carries_the_images_header(peer, picture, image_message, kind):
+    image = image_message(picture(SIZE, *((box, (255, 255, 255)) for box in BOXES)))
+    assert_every_output_echoes(peer, "pose", image, kind)
 
 
 def test_nobody_gives_an_empty_array(peer, camera, picture, image_message):

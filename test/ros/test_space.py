@@ -11,6 +11,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
+from .headers import HEADERS, assert_every_output_echoes
 from .truth import assert_places
 
 SIZE = 375, 1242
@@ -201,6 +202,11 @@ def test_a_resized_image_where_it_is_allowed(
     scale = np.array([[0.5, 0, -0.25], [0, 188 / 375, (188 / 375 - 1) / 2], [0, 0, 1]])
     p = (scale @ np.array(P).reshape(3, 4)).flatten()
     assert_places(array, boxes, p)
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_every_output_carries_the_images_header(peer, scene, kind):
+    assert_every_output_echoes(peer, "detection3d", scene, kind)
 
 
 def test_a_calibration_that_comes_once_and_late(peer, start_node, scene):
