@@ -76,7 +76,9 @@ def contact_sheet(scan: Scan, count: int) -> Image:
     """Samples from all over the data set with their labels, as tiles of one picture."""
     shown = [image for image in scan.images if image.objects and image.path.is_file()]
     picks = np.linspace(0, len(shown) - 1, min(count, len(shown))).astype(int)
-    pictures = [(shown[pick].path.name, _drawn(shown[pick], scan)) for pick in picks]
+    found = (item.name or "?" for image in scan.images for item in image.objects)
+    names = list(dict.fromkeys([*scan.class_names, *found]))
+    pictures = [(shown[pick].path.name, _drawn(shown[pick], names)) for pick in picks]
     if not pictures:
         return np.zeros((CAPTION, TILE_WIDTH, 3), np.uint8)
     height = round(TILE_WIDTH * float(np.median([p.shape[0] / p.shape[1] for _, p in pictures])))
@@ -97,14 +99,12 @@ def _tile(name: str, picture: Image, height: int) -> Image:
     return tile
 
 
-def _drawn(image: RawImage, scan: Scan) -> Image:
-    """An image with its labels; black where it cannot be read."""
+def _drawn(image: RawImage, names: Sequence[str]) -> Image:
+    """An image with its labels, of the data set's classes; black where it cannot be read."""
     try:
         pixels = read_image(image.path, image.size)
     except DataError:
         return np.zeros((TILE_WIDTH, TILE_WIDTH, 3), np.uint8)
-    found = dict.fromkeys(item.name or "?" for item in image.objects)
-    names = list(dict.fromkeys([*scan.class_names, *found]))
     return draw_results(pixels, *_results(image, names, pixels))
 
 
