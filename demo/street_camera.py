@@ -19,6 +19,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 
 from demo.sources import STREET_SEED, STREET_SEQUENCE, camera_info_message, image_message
+from demo.tasks import choose_task
 
 if TYPE_CHECKING:  # the street world imports PyTorch, which takes seconds
     from training.data.street import StreetFrame
@@ -31,13 +32,16 @@ SLOWEST, FASTEST = 0.1, 100.0
 
 
 class StreetCamera(Node):
-    """Publishes as many images a second as the parameter `rate` says, with their calibration."""
+    """Publishes as many images a second as the parameter `rate` says, with their calibration.
+
+    The parameter `task` chooses the camera in the street, as it does in `make demo`.
+    """
 
     def __init__(self) -> None:
         """Offer the topics.
 
         Raises:
-            ValueError: The rate is not allowed.
+            ValueError: The rate or the task is not allowed.
         """
         super().__init__("street_camera")
         rate: float = self.declare_parameter("rate", 10.0).value
@@ -45,7 +49,8 @@ class StreetCamera(Node):
             raise ValueError(f"parameter rate is {rate}, expected {SLOWEST} to {FASTEST}")
         self._images = self.create_publisher(Image, "image", QOS)
         self._infos = self.create_publisher(CameraInfo, "camera_info", QOS)
-        self._frames = _frames(rate)
+        task = choose_task(self.declare_parameter("task", "detection2d").value).name
+        self._frames = _frames(task, rate)
         self.create_timer(1 / rate, lambda: self.publish(next(self._frames)))
 
     def publish(self, frame: StreetFrame) -> None:
@@ -56,17 +61,19 @@ class StreetCamera(Node):
         self._images.publish(image)
 
 
-def _frames(rate: float) -> Iterator[StreetFrame]:
+def _frames(task: str, rate: float) -> Iterator[StreetFrame]:
     """Street after street, so many pictures a second, for ever."""
-    from training.data.street import render_sequence
+    from training.data.street import render_sequence, street_camera
 
+    camera = street_camera(task)
     for seed in itertools.count(STREET_SEED):
-        yield from render_sequence(seed, STREET_SEQUENCE, rate=rate)
+        yield from render_sequence(seed, STREET_SEQUENCE, camera, rate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play until SIGINT or SIGTERM; exit status 1 for a parameter that cannot be used."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # shells ignore the first in the background
+        signal.signal(number, signal.default_int_handler)
     # rclpy's own handlers would end the context under a publication in progress.
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:

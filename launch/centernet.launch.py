@@ -67,7 +67,8 @@ def start_nodes(context: LaunchContext) -> list[Node]:
         remappings=[(f"/centernet/{name}", f"centernet/{name}") for name in SHOWN],
         arguments=rviz_arguments(given),
     )
-    return [node, rviz]
+    # Where RViz is not installed, launch gives up here, and would leave a node behind.
+    return [rviz, node]
 
 
 def node_parameters(given: Mapping[str, str]) -> list[Any]:

@@ -8,6 +8,7 @@ from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from centernet_ros.ros.isolation import shared_memory_profile
 from centernet_ros.ros.resources import package_file
@@ -30,7 +31,13 @@ def generate_launch_description() -> LaunchDescription:
         package="centernet_ros",
         executable="street_camera",
         namespace="camera",
-        parameters=[{"rate": LaunchConfiguration("rate")}],
+        parameters=[
+            {
+                "task": LaunchConfiguration("task"),
+                # A whole number is a rate too.
+                "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
+            }
+        ],
         additional_env=shared_memory_profile(),
         output="screen",
     )

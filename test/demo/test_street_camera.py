@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 
 from centernet_ros.ros.isolation import isolated_domain  # noqa: E402
 from centernet_ros.ros.processes import child_process  # noqa: E402
+from training.data.street import street_camera  # noqa: E402
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "street_camera"
 TIMEOUT = 60.0
@@ -72,12 +73,26 @@ def test_it_publishes_a_calibrated_camera_until_it_is_interrupted(environment, l
     assert "Traceback" not in child.output
 
 
+def test_the_task_chooses_the_camera(environment, listen, tmp_path):
+    command = [sys.executable, SCRIPT, "--ros-args", "-r", "__ns:=/front", "-p", "task:=multi_pose"]
+    with child_process(command, environment, tmp_path / "log", patience=TIMEOUT):
+        _, (info, *_) = listen(1)
+    projection = [value for row in street_camera("pose").projection.tolist() for value in row]
+    assert (info.height, info.width) == street_camera("pose").image_size
+    assert info.p.tolist() == pytest.approx(projection)
+
+
 @pytest.mark.parametrize(
-    ("rate", "reason"), [("0.0", "parameter rate is 0.0, expected 0.1 to 100.0"), ("10", "rate")]
+    ("parameter", "reason"),
+    [
+        ("rate:=0.0", "street_camera: parameter rate is 0.0, expected 0.1 to 100.0"),
+        ("rate:=10", "street_camera: Trying to set parameter 'rate' to '10' of type 'INTEGER'"),
+        ("task:=bus", "street_camera: unknown task 'bus'; known: detection2d"),
+    ],
 )
-def test_an_unusable_rate_is_named(environment, tmp_path, rate, reason):
-    command = [sys.executable, SCRIPT, "--ros-args", "-p", f"rate:={rate}"]
+def test_an_unusable_parameter_is_named(environment, tmp_path, parameter, reason):
+    command = [sys.executable, SCRIPT, "--ros-args", "-p", parameter]
     with child_process(command, environment, tmp_path / "log") as child:
         assert child.process.wait(TIMEOUT) == 1
-    assert f"street_camera: {reason}" in child.output or reason in child.output
+    assert reason in child.output
     assert "Traceback" not in child.output

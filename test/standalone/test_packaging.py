@@ -89,9 +89,12 @@ def test_colcon(colcon_environment, sources, mode, tmp_path):
     run(*build, cwd=sources)
 
     prefix = tmp_path / "install" / "centernet_ros"
-    for script in ("centernet_node", "detect", "train", "evaluate"):
+    for script in ("centernet_node", "detect", "train", "evaluate", "street_camera"):
         assert os.access(prefix / "lib" / "centernet_ros" / script, os.X_OK)
-    for installed in ("package.xml", "msg/Timing.msg", "training/__init__.py"):
+    for installed in (
+        *("package.xml", "msg/Timing.msg", "training/__init__.py", "demo/__init__.py"),
+        *("launch/centernet.launch.py", "launch/demo.launch.py"),
+    ):
         assert (prefix / "share" / "centernet_ros" / installed).is_file()
     code = "import centernet_ros, centernet_ros.msg as m; print(centernet_ros.__doc__, m.__file__)"
     said = run("bash", "-c", f"source {tmp_path}/install/setup.bash && cd / && python -c '{code}'")
@@ -116,7 +119,8 @@ def test_pip(colcon_environment, sources, tmp_path):
     assert (prefix / "bin" / "centernet_node").is_file()
     index = prefix / "share" / "ament_index" / "resource_index" / "packages" / "centernet_ros"
     assert index.is_file()
-    assert (prefix / "share" / "centernet_ros" / "training" / "__init__.py").is_file()
+    for folder in ("training", "demo"):
+        assert (prefix / "share" / "centernet_ros" / folder / "__init__.py").is_file()
     code = (
         "from centernet_ros.msg import Timing; Timing.get_fields_and_field_types(); print(Timing)"
     )
