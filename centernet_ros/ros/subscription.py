@@ -80,7 +80,10 @@ class FittingSubscription:
                 "its publishers offer best effort, which a reliable subscription does not accept "
                 "(set reliability to auto or best_effort)"
             )
-        return f"its {len(publishers)} publishers send nothing"
+        count = len(publishers)
+        return (
+            "its publisher sends nothing" if count == 1 else f"its {count} publishers send nothing"
+        )
 
     def _subscribe(self) -> Subscription:
         policies = [QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH]
