@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from types import ModuleType
 
 import torch
 import torch.nn.functional as F
@@ -36,9 +38,17 @@ class DeformConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C_in, H, W) to (B, C_out, H, W)."""
         offset, mask = self.conv_offset_mask(x).split([2 * TAPS, TAPS], dim=1)
+        kind, dtype = x.device.type, self.weight.dtype
+        half = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else dtype
         # Under autocast: positions lose too much in half precision (torchvision does the same).
-        dtype = self.weight.dtype
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast(kind, enabled=False):
+            if kind == "cuda" and not torch.onnx.is_in_onnx_export():
+                kernels = fused_kernels(x.device, half)
+                if kernels is not None and kernels.fits(x, self.weight):
+                    fused: Tensor = kernels.deform_conv_by_triton(
+                        x.to(half), offset, mask.sigmoid(), self.weight, self.bias
+                    )
+                    return fused
             x, offset, mask = x.to(dtype), offset.to(dtype), mask.to(dtype).sigmoid()
             # ONNX knows the operator itself (opset 19).
             if x.device.type != "cpu" or torch.onnx.is_in_onnx_export():
@@ -46,6 +56,16 @@ class DeformConv(nn.Module):
             if torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad):
                 return deform_conv_by_sampling(x, offset, mask, self.weight, self.bias)
             return deform_conv_by_lookup(x, offset, mask, self.weight, self.bias)
+
+
+@functools.cache
+def fused_kernels(device: torch.device, dtype: torch.dtype) -> ModuleType | None:
+    """The module of the fused kernels; None where they do not work, which is tried out once."""
+    try:
+        from centernet_ros.models import deform_conv_triton
+    except ImportError:
+        return None
+    return deform_conv_triton if deform_conv_triton.works(device, dtype) else None
 
 
 def deform_conv_by_sampling(
