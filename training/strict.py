@@ -59,7 +59,7 @@ def build(cls: type[Config], values: Mapping[str, Any], prefix: str = "") -> Con
 
 
 def override(values: dict[str, Any], text: str) -> None:
-    """Apply `section.key=value` to nested plain values, in place.
+    """Apply `section.key=value` to nested plain values, in place; no value is the empty text.
 
     Raises:
         ConfigError: The text has another form, or a section is a plain value.
@@ -70,7 +70,7 @@ def override(values: dict[str, Any], text: str) -> None:
     for section in sections:
         values = values.setdefault(section, {})
         check(isinstance(values, dict), f"--set {text!r}: {section} is not a section")
-    values[last] = yaml.safe_load(value)
+    values[last] = yaml.safe_load(value) if value else ""
 
 
 def _fields(cls: type) -> tuple[dataclasses.Field[Any], ...]:

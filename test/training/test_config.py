@@ -85,6 +85,10 @@ def test_a_missing_file_is_named(tmp_path):
         load_config(tmp_path / "nowhere.yaml")
 
 
+def test_no_value_is_the_empty_text(tmp_path):
+    assert load_config(write(tmp_path, "initial_trunk: a"), ["initial_trunk="]).initial_trunk == ""
+
+
 @pytest.mark.parametrize("override", ["seed", "seed.inner=3", "nothing=1"])
 def test_a_wrong_override_is_an_error(tmp_path, override):
     with pytest.raises(ConfigError):

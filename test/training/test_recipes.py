@@ -52,6 +52,11 @@ def test_a_recipe_is_the_authors(name):
         assert config.data.ignored_as_objects
 
 
+@pytest.mark.parametrize("path", sorted(FOLDER.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_other_recipe_is_readable_and_writes_into_a_folder_of_its_name(path):
+    assert load_config(path).output == f"build/training/{path.stem}"
+
+
 def test_trunks_are_those_the_authors_started_from():
     starts = {name: load_config(FOLDER / f"{name}.yaml").initial_trunk for name in PRESETS}
 
