@@ -28,9 +28,17 @@ OBJECTS = {
     (180, 10, 200, 70): (255, 0, 0),
     (240, 20, 300, 80): (190, 0, 0),
 }
-STRICT = {"score_threshold": 0.9, "classes": ["car"], "max_detections": 1}
-LOOSE = {"score_threshold": 0.3, "classes": [""], "max_detections": 100}
-ANSWERS = {"strict": [(20, 20, 60, 60)], "loose": sorted(OBJECTS)}
+ALL = {"score_threshold": 0.3, "class_thresholds": [""], "classes": [""], "max_detections": 100}
+PARAMETERS = {
+    "all": ALL,
+    "best car": {**ALL, "score_threshold": 0.9, "classes": ["car"], "max_detections": 1},
+    "sure cars": {**ALL, "class_thresholds": ["car: 0.9"]},
+}
+ANSWERS = {
+    "all": sorted(OBJECTS),
+    "best car": [(20, 20, 60, 60)],
+    "sure cars": sorted(set(OBJECTS) - {(100, 30, 140, 50)}),
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -70,7 +78,7 @@ def test_each_image_is_judged_by_one_set_of_parameters(peer, node, picture, imag
         peer.spin_for(0.5)
         received.clear()
         before = timings[-1]
-        sent, pending, changes = [], [], itertools.cycle((STRICT, LOOSE))
+        sent, pending, changes = [], [], itertools.cycle(PARAMETERS.values())
 
         def tick():
             sent.append(peer.next_header(image).frame_id)
@@ -93,10 +101,10 @@ def test_each_image_is_judged_by_one_set_of_parameters(peer, node, picture, imag
     ], "each at most once, in order"
     assert len(received) == len(sent) - dropped, "what is not answered was replaced by a newer one"
     kinds = [
-        next((kind for kind, boxes in ANSWERS.items() if boxes == boxes_of(answer)), answer)
-        for answer in received
+        next((kind for kind, boxes in ANSWERS.items() if boxes == found), f"mixture {found}")
+        for found in map(boxes_of, received)
     ]
-    assert set(kinds) == {"strict", "loose"}
+    assert set(kinds) == set(ANSWERS)
     assert "Traceback" not in node.output
     peer.node.destroy_client(client)
 
