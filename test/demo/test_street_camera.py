@@ -55,7 +55,9 @@ def listen(environment):
 
 
 def test_it_publishes_a_calibrated_camera_until_it_is_interrupted(environment, listen, tmp_path):
-    command = [sys.executable, SCRIPT, "--ros-args", "-r", "__ns:=/front", "-p", "rate:=20.0"]
+    node = [sys.executable, SCRIPT, "--ros-args", "-r", "__ns:=/front", "-p", "rate:=20.0"]
+    # As a shell starts what runs in its background.
+    command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *node]
     with child_process(command, environment, tmp_path / "log", patience=TIMEOUT) as child:
         images, infos = listen(3)
         described = {(info.header.stamp.sec, info.header.stamp.nanosec): info for info in infos}
