@@ -20,6 +20,9 @@ LANES = 24
 """Cameras that send at the same time; each has at most one message on its way."""
 
 SEED = 20_000
+ENDS = "skipped", "dropped", "idle", "stale", "rejected", "processed"
+"""What may become of an image, each with a count of its own in the diagnostics."""
+
 ALLOWED_GROWTH = 20 << 20
 
 TRANSPORTS = {
@@ -194,15 +197,17 @@ def bombard(peer, child, transport, number):
         peer.spin_for(0.5)
         assert not any(lane.flat or lane.solid for lane in every)
 
-        def told():
+        def settled():
+            """The counts, once they are of all images and every image has an end."""
             found = counts_of(reports, transport)
-            return (
-                found
-                and all(found[lane.name]["received"] >= lane.counts["received"] for lane in every)
-                and found
+            done = found and all(
+                found[lane.name]["received"] >= lane.counts["received"]
+                and found[lane.name]["received"] == sum(found[lane.name][end] for end in ENDS)
+                for lane in every
             )
+            return found if done else None
 
-        found = peer.spin_until(told)
+        found = peer.spin_until(settled)
         for lane in every:
             expected = {name: 0 for name in found[lane.name]} | lane.counts
             assert found[lane.name] == expected, lane.name
