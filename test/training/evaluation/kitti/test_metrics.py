@@ -178,11 +178,12 @@ def test_a_whole_validation_split_in_time(metrics_folder, tmp_path):
     for name in ("label_2.zip", "det.zip"):
         with zipfile.ZipFile(folder / name) as archive:
             texts.append([archive.read(f).decode() for f in sorted(archive.namelist())])
-    start = time.perf_counter()
+    # Of the processor: other programs on the machine do not count.
+    start = time.process_time()
     frames = [
         KittiFrame(f"{k}", *(read_objects(part[k % len(part)]) for part in texts))
         for k in range(3769)
     ]
     metrics = evaluate_kitti(frames)
-    assert time.perf_counter() - start < 45
+    assert time.process_time() - start < 45
     assert metrics.num_truths["Car"][0] > 1000
