@@ -163,7 +163,10 @@ class Detector:
     def prepare(self, images: Sequence[Image], views: Sequence[View]) -> Tensor:
         """Images whose views share one input size to a network input (B, 3, H, W) on the device."""
         warped = [torch.from_numpy(warp(image, v)) for image, v in zip(images, views, strict=True)]
-        return normalise(torch.stack(warped).to(self.device), self.preset)
+        batch = torch.stack(warped)
+        if self.device.type == "cuda":
+            batch = batch.pin_memory()  # else the copy would be waited for
+        return normalise(batch.to(self.device, non_blocking=True), self.preset)
 
     def infer(self, batch: Tensor) -> dict[str, Tensor]:
         """Raw maps of a network input; with `flip` then those of its mirror image, 2B in all."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import torch
@@ -88,11 +90,18 @@ def warp(image: Image, view: View) -> Image:
 
 def normalise(batch: Tensor, preset: ModelPreset) -> Tensor:
     """(B, H, W, 3) uint8 of `warp` to the network input (B, 3, H, W) float32, same device."""
-    mean = torch.tensor(preset.mean, device=batch.device).view(3, 1, 1)
-    std = torch.tensor(preset.std, device=batch.device).view(3, 1, 1)
+    mean, std = _planes(preset.mean, batch.device), _planes(preset.std, batch.device)
     # Whole planes in the order that executors want: three times faster than pixel by pixel.
     planes = batch.permute(0, 3, 1, 2).contiguous().float()
     return planes.div_(255).sub_(mean).div_(std)
+
+
+@lru_cache(maxsize=16)
+def _planes(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """A number for each channel, (3, 1, 1); kept, as a GPU would be waited for to take it."""
+    # Also where it is first asked for while nothing may learn, it is for training too.
+    with torch.inference_mode(False):
+        return torch.tensor(values, device=device).view(3, 1, 1)
 
 
 def prepare(

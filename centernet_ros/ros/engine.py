@@ -84,10 +84,11 @@ class Engine:
         return getattr(backend, "precision", self._parameters.precision)
 
     def warm_up(self, batch: int) -> None:
-        """Run once with as many images: the first run is slow (memory, kernels)."""
+        """Run with as many images: the first run is slow, on a GPU also the second (recording)."""
         size = self.preset.input_size
         view = view_of(size, self.preset, stand_in_camera(size))
-        self.detect([np.zeros((*size, 3), np.uint8)] * batch, [view] * batch)
+        for _ in range(1 if self.detector.device.type == "cpu" else 2):
+            self.detect([np.zeros((*size, 3), np.uint8)] * batch, [view] * batch)
 
     def detect(
         self, images: Sequence[Image], views: Sequence[View]

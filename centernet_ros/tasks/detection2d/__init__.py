@@ -21,6 +21,7 @@ from centernet_ros.tasks.heatmap import (
     masked_smooth_l1,
     place,
     read_boxes,
+    to_cpu,
 )
 
 MAX_OBJECTS = 128
@@ -113,8 +114,7 @@ class Detection2D(Task[Detections2D]):
     ) -> list[Detections2D]:
         """Boxes of each image in its own pixels (eq. 5); see `Task.read`."""
         peaks = find_peaks(values["heatmap"], max_detections)
-        boxes = read_boxes(values, peaks).cpu()
-        scores, labels = peaks.scores.cpu(), peaks.labels.cpu()
+        boxes, scores, labels = to_cpu(read_boxes(values, peaks), peaks.scores, peaks.labels)
         return [
             Detections2D(view.boxes_to_image(boxes[i]).float(), scores[i].float(), labels[i])
             for i, view in enumerate(views)

@@ -31,6 +31,7 @@ from centernet_ros.tasks.heatmap import (
     mean_l1,
     place,
     read_boxes,
+    to_cpu,
 )
 
 MAX_OBJECTS = 50
@@ -185,11 +186,14 @@ class Detection3D(Task[Detections3D]):
             ValueError: A view has no camera.
         """
         peaks = find_peaks(values["heatmap"], max_detections)
-        boxes = read_boxes(values, peaks).cpu()
-        depths = gather(values["depth"], peaks.indices).squeeze(-1).cpu()
-        dimensions = gather(values["dimensions"], peaks.indices).float().cpu()
-        alphas = decode_alpha(gather(values["orientation"], peaks.indices).double()).cpu()
-        scores, labels = peaks.scores.float().cpu(), peaks.labels.cpu()
+        boxes, depths, dimensions, alphas, scores, labels = to_cpu(
+            read_boxes(values, peaks),
+            gather(values["depth"], peaks.indices).squeeze(-1),
+            gather(values["dimensions"], peaks.indices).float(),
+            decode_alpha(gather(values["orientation"], peaks.indices).double()),
+            peaks.scores.float(),
+            peaks.labels,
+        )
         results = []
         for i, view in enumerate(views):
             places = self._place(boxes[i], depths[i], dimensions[i], alphas[i], view)

@@ -22,6 +22,7 @@ from centernet_ros.tasks.heatmap import (
     masked_l1,
     place,
     read_boxes,
+    to_cpu,
 )
 from centernet_ros.tasks.pose.joints import (
     MIRROR_ORDER,
@@ -192,8 +193,9 @@ class Pose(Task[Poses]):
         joints, joint_scores = snap(
             vectors + peaks.points.unsqueeze(2), boxes, values, max_detections
         )
-        boxes, joints, joint_scores = boxes.cpu(), joints.cpu(), joint_scores.float().cpu()
-        scores, labels = peaks.scores.float().cpu(), peaks.labels.cpu()
+        boxes, joints, joint_scores, scores, labels = to_cpu(
+            boxes, joints, joint_scores.float(), peaks.scores.float(), peaks.labels
+        )
         results = []
         for i, view in enumerate(views):
             order = list(MIRROR_ORDER) if view.mirrored else list(range(NUM_JOINTS))
