@@ -1,4 +1,4 @@
-"""Command: `python -m centernet_ros.benchmark table|executors|stages|node`, see docs/benchmarks."""
+"""Command: `python -m centernet_ros.benchmark COMMAND`, see docs/benchmarks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from centernet_ros.backends import PRECISIONS, choose_backend, choose_device, open_backend
+from centernet_ros.benchmark.kernels import OPERATOR, time_kernels
 from centernet_ros.benchmark.machine import describe_machine, peak_memory
 from centernet_ros.benchmark.rates import Trial
 from centernet_ros.benchmark.subjects import (
@@ -235,7 +236,38 @@ def _cells(trial: Trial) -> list[str]:
     return counts + ["" if value is None else f"{value:.1f}" for value in times]
 
 
-COMMANDS = {"table": _table, "executors": _executors, "stages": _stages, "node": _node}
+def _kernels(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
+    """The deformable convolution forward and backward at the shapes of DLA."""
+    divisor = max(1, 512 // options.height)
+    figures, rows = [], []
+    for found in time_kernels(
+        device, options.batch, repetitions=options.repetitions, divisor=divisor
+    ):
+        shape = "{}-{} {}x{}".format(*found.channels, found.side, found.side)
+        for label, times in found.times.items():
+            ratio = speed_up(found.times[OPERATOR], times)
+            figures.append(
+                {
+                    "shape": shape,
+                    "kernel": label,
+                    **times.to_dict(),
+                    "speed_up": [ratio.value, ratio.low, ratio.high],
+                }
+            )
+            rows.append(
+                [shape, label, f"{1e3 * times.median:.2f}", "" if label == OPERATOR else str(ratio)]
+            )
+    print(table(["shape", "kernel", "median ms", "speed-up"], rows))
+    return figures
+
+
+COMMANDS = {
+    "table": _table,
+    "executors": _executors,
+    "stages": _stages,
+    "node": _node,
+    "kernels": _kernels,
+}
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -257,7 +289,7 @@ def _parser() -> argparse.ArgumentParser:
         "command",
         choices=list(COMMANDS),
         help="table: as the paper's table 1; executors: against eager PyTorch; stages: of an "
-        "image; node: a node process at several rates of images",
+        "image; node: a process at several rates of images; kernels: deformable convolution",
     )
     parser.add_argument("--weights", help="a weights file, instead of random weights")
     parser.add_argument("--backbones", nargs="+", choices=BACKBONES, default=list(BACKBONES))
@@ -266,7 +298,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--height", type=int, default=512, help="of the input, in pixels")
     parser.add_argument("--width", type=int, default=512, help="of the input, in pixels")
-    parser.add_argument("--batch", type=int, default=1, help="of `executors`")
+    parser.add_argument("--batch", type=int, default=1, help="of `executors`, `kernels`")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8], help="of `table`")
     parser.add_argument(
         "--image", type=_size, help="WIDTHxHEIGHT of the camera of `node`; by default the input's"

@@ -60,6 +60,16 @@ def test_machine_and_versions_come_along(run):
     assert set(content["figures"][0]["stages"]) == {"prepare", "network", "decode"}
 
 
+def test_the_deformable_convolution_by_itself(run):
+    status, said, content = run("kernels")
+    assert status == 0, said.err
+    assert len(content["figures"]) == 2 * 5
+    operator, ours = content["figures"][:2]
+    assert (operator["shape"], operator["kernel"]) == ("64-64 16x16", "torchvision float32")
+    assert (ours["kernel"], operator["speed_up"]) == ("sampling float32", [1.0, 1.0, 1.0])
+    assert ours["speed_up"][0] > 0
+
+
 def test_errors_are_one_line(run):
     status, said, content = run("stages", "--weights", "nothing.safetensors")
     assert (status, content) == (1, None)
