@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -28,26 +29,17 @@ class TorchBackend:
         if device.type == "cuda":
             network = network.to(device, self._dtype)
         self.model = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # No method of this object: in a ring of references the network would outlive the last one.
+        self._run: Run = partial(_compute, self.model, self._dtype)
         self._recorded: RecordedRuns | None = None
-        self._run: Run = self._compute
         if device.type == "cuda":
-            self._recorded = RecordedRuns(self._compute, record_cuda_graph)
+            self._recorded = RecordedRuns(self._run, record_cuda_graph)
             self._run = self._recorded
 
     @torch.inference_mode()
     def __call__(self, batch: Tensor) -> dict[str, Tensor]:
         """Raw maps of the last stack."""
         return self._run(batch)
-
-    def _compute(self, batch: Tensor) -> dict[str, Tensor]:
-        batch = batch.contiguous(memory_format=torch.channels_last)
-        if batch.is_cuda:
-            maps: dict[str, Tensor] = self.model(batch.to(self._dtype))[-1]
-        else:
-            half = self._dtype != torch.float32
-            with torch.autocast("cpu", dtype=self._dtype, enabled=half):
-                maps = self.model(batch)[-1]
-        return {name: values.float() for name, values in maps.items()}
 
     def is_ready(self, shape: Sequence[int]) -> bool:
         """Whether inputs of a shape run at their full speed at once."""
@@ -59,3 +51,13 @@ class TorchBackend:
             noise = torch.zeros(*shape, device=next(self.model.parameters()).device)
             self(noise)
             self(noise)
+
+
+def _compute(model: nn.Module, dtype: torch.dtype, batch: Tensor) -> dict[str, Tensor]:
+    batch = batch.contiguous(memory_format=torch.channels_last)
+    if batch.is_cuda:
+        maps: dict[str, Tensor] = model(batch.to(dtype))[-1]
+    else:
+        with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
+            maps = model(batch)[-1]
+    return {name: values.float() for name, values in maps.items()}

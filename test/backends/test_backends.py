@@ -1,5 +1,8 @@
 """Choosing a device and an executor, and what PyTorch's executor promises."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import nn
@@ -156,3 +159,20 @@ def test_auto_takes_half_precision_where_it_is_fast_and_harmless(
 )
 def test_a_gpu_has_both_half_precisions(harmless, chosen):
     assert choose_precision(torch.device("cuda"), harmless) == chosen
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino", "onnxruntime"])
+def test_a_network_leaves_with_the_last_who_held_it(backend):
+    """Memory, a GPU's above all, must not wait for the collector of rings."""
+    if backend != "torch":
+        pytest.importorskip(backend)
+    model = build_model("resnet18_pyramid16", "detection2d", 1)
+    gc.disable()
+    try:
+        executor = open_backend(backend, model, CPU, "float32")
+        executor(torch.zeros(1, 3, 32, 32))
+        left = weakref.ref(executor)
+        del executor
+        assert left() is None
+    finally:
+        gc.enable()
