@@ -83,7 +83,7 @@ def _find_weights(task: DemoTask, given: str | None) -> Path:
     except FileNotFoundError:
         run = f"street_{task.name}"
         raise FileNotFoundError(
-            f"no weights for {task.name} come with the package yet: train them with "
+            f"no weights for {task.name} come with the package: train them with "
             f"config/training/{run}*.yaml, then make demo TASK={task.name} "
             f"WEIGHTS=build/training/{run}/weights.safetensors"
         ) from None

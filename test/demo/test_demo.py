@@ -222,7 +222,7 @@ def test_weights_that_do_not_come_with_the_package(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(demo.__main__, "find_file", find_nothing)
     assert main(["--task", "pose", "--out", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "no weights for pose come with the package yet" in line
+    assert "no weights for pose come with the package:" in line
     assert "config/training/street_pose*.yaml" in line
     assert "make demo TASK=pose WEIGHTS=build/training/street_pose/weights.safetensors" in line
 
