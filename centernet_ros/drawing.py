@@ -41,6 +41,9 @@ SIDE_COLOURS: dict[Side, Colour] = {
 JOINT_THRESHOLD = 0.3
 """Least score of a joint that is drawn, as for objects in the authors' demo."""
 
+PERSON_PER_LIMB = 40
+"""Height of a person in widths of a drawn limb, at least."""
+
 EDGES = (
     *((0, 1), (1, 2), (2, 3), (3, 0)),
     *((4, 5), (5, 6), (6, 7), (7, 4)),
@@ -142,15 +145,18 @@ def draw_poses(
     """
     canvas = draw_detections(image, poses, class_names)
     size = image.shape[0], image.shape[1]
-    thickness = line_width(image)
+    widest = line_width(image)
+    heights = (poses.boxes[:, 3] - poses.boxes[:, 1]).nan_to_num().tolist()
     points = homogeneous(poses.keypoints.double().numpy())
     known = poses.keypoint_scores.numpy() >= joint_threshold
     for person in range(len(poses) - 1, -1, -1):
+        # Dots and limbs of somebody far away must not hide the person.
+        thickness = max(1, min(2 * widest, round(heights[person] / PERSON_PER_LIMB)))
         for first, second in LIMBS:
             if known[person, first] and known[person, second]:
                 ends = points[person, [first]], points[person, [second]]
                 colour = SIDE_COLOURS[side_of(first, second)]
-                draw_lines(canvas, visible_segments(*ends, size), colour, 2 * thickness)
+                draw_lines(canvas, visible_segments(*ends, size), colour, thickness)
         for joint in known[person].nonzero()[0].tolist():
             _draw_joint(canvas, points[person, joint, :2], SIDE_COLOURS[side_of(joint)], thickness)
     return canvas
@@ -247,7 +253,7 @@ def _draw_joint(canvas: Image, point: Floats, colour: Colour, thickness: int) ->
     if not np.isfinite(point).all():
         return
     x, y = _fixed_point(point.clip(-FAR_OUT, FAR_OUT)).tolist()
-    for radius, ink in ((2 * thickness + 1, (0, 0, 0)), (2 * thickness, colour)):
+    for radius, ink in ((thickness + 1, (0, 0, 0)), (thickness, colour)):
         size = radius << SUB_PIXEL_BITS
         cv2.circle(canvas, (x, y), size, ink, cv2.FILLED, cv2.LINE_AA, SUB_PIXEL_BITS)
 
