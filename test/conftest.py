@@ -1,6 +1,7 @@
 """Settings of all tests."""
 
 import os
+import signal
 from pathlib import Path
 
 import torch
@@ -12,3 +13,6 @@ torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 # Converted networks stay in the checkout and out of the user's cache, and are kept between runs.
 os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parents[1] / "build" / "cache")
+
+# A shell starts what runs in its background deaf to it, and child processes would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)

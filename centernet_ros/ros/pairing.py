@@ -12,6 +12,9 @@ from typing import Any
 PATIENCE = 0.1
 """Seconds that an image waits at most for a camera_info of its own stamp."""
 
+MISSES = 3
+"""Images in a row without a camera_info of their own, after which none waits; one may go lost."""
+
 REMEMBERED = 16
 """Newest camera_infos among which an image finds that of its stamp; a late one is an image ago."""
 
@@ -40,8 +43,8 @@ class Pairing:
 
     Drivers send both with one stamp, the camera_info often a moment later: as long as pairs are
     found, an image waits for its own. Other drivers send camera_info once, or now and then: when
-    an image's own does not come in time, the newest is taken, from then on without waiting, until
-    a pair is found again, or an image's own comes late.
+    an image's own does not come in time, the newest is taken, after some such images without
+    waiting, until a pair is found again, or an image's own comes late.
     """
 
     def __init__(self, deliver: Callable[[Arrival], None]) -> None:
@@ -53,7 +56,8 @@ class Pairing:
         self._deliver = deliver
         self._infos: OrderedDict[int, Any] = OrderedDict()
         self._waiting: Arrival | None = None
-        self._pairs_come = True
+        self._overdue: Arrival | None = None
+        self._misses = 0
         self._unpaired: int | None = None
         """Stamp of the last image that got the newest."""
 
@@ -62,9 +66,9 @@ class Pairing:
         if self._waiting is not None:
             self._give_up()
         if arrival.stamp in self._infos:
-            self._pairs_come = True
+            self._misses = 0
             self._send(arrival, self._infos[arrival.stamp])
-        elif self._pairs_come:
+        elif self._misses < MISSES:
             self._waiting = arrival
         else:
             self._send_unpaired(arrival)
@@ -77,19 +81,27 @@ class Pairing:
             self._infos.popitem(last=False)
         if self._waiting is not None and self._waiting.stamp == stamp:
             arrival, self._waiting = self._waiting, None
+            self._misses = 0
             self._send(arrival, info)
         elif self._unpaired == stamp:
-            self._pairs_come = True
+            self._misses = 0
 
     def flush(self) -> None:
-        """Deliver an image that has waited long enough; to be called regularly."""
+        """Deliver an image that has waited long enough; to be called regularly.
+
+        It goes with the second call that finds it too old: between the two a busy executor calls
+        `add_info` with what came in time.
+        """
         if self._waiting and time.monotonic() > self._waiting.monotonic_time + PATIENCE:
-            self._give_up()
+            if self._overdue is self._waiting:
+                self._give_up()
+            else:
+                self._overdue = self._waiting
 
     def _give_up(self) -> None:
         assert self._waiting is not None
         arrival, self._waiting = self._waiting, None
-        self._pairs_come = False
+        self._misses += 1
         self._send_unpaired(arrival)
 
     def _send_unpaired(self, arrival: Arrival) -> None:

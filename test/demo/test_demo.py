@@ -29,6 +29,7 @@ from training.data.street_samples import street_classes
 CHECKOUT = Path(__file__).parents[2]
 WEIGHTS = CHECKOUT / "weights/street_detection2d.safetensors"
 TIMEOUT = 100
+SLOW = pytest.mark.slow
 
 
 def write_weights(folder, task):
@@ -76,7 +77,8 @@ def records(folder):
 
 
 @pytest.mark.parametrize(
-    "task", ["detection2d", "detection3d", pytest.param("pose", marks=pytest.mark.slow)]
+    "task",
+    ["detection3d", *(pytest.param(task, marks=SLOW) for task in ("detection2d", "pose"))],
 )
 def test_streets_as_seen_by_an_oracle(task, random_weights, tmp_path, monkeypatch, capfd):
     """Whatever stands between the truth and the table would lower the precision."""

@@ -113,6 +113,7 @@ def test_the_node_is_as_good_as_the_evaluation_says(record, tmp_path):
     assert figures[0].entry("Car", "2d", 0.5).r40[1] > 5
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not KITTI.is_dir(), reason="no KITTI in ../shared/data")
 def test_real_frames_of_several_drives(record, tmp_path):

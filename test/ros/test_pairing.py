@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from centernet_ros.ros.pairing import PATIENCE, REMEMBERED, Arrival, Pairing
+from centernet_ros.ros.pairing import MISSES, PATIENCE, REMEMBERED, Arrival, Pairing
 
 
 class Driver:
@@ -19,6 +19,10 @@ class Driver:
 
     def info(self, stamp, name=None):
         self.pairing.add_info(stamp, name or f"info {stamp}")
+
+    def wait(self):
+        for _ in range(2):
+            self.pairing.flush()
 
 
 @pytest.fixture
@@ -43,26 +47,46 @@ def test_info_after_image(driver):
 
 def test_info_that_came_once_serves_all_images(driver):
     driver.info(0)
-    for stamp in (5, 6, 7):
+    for stamp in range(1, MISSES + 3):
         driver.image(stamp)
-    # The first one waited until the second showed that no pairs come.
-    assert driver.got == [(5, "info 0"), (6, "info 0"), (7, "info 0")]
+        # The first ones wait until their successors show that no pairs come.
+        assert len(driver.got) == (stamp - 1 if stamp <= MISSES else stamp)
+    assert driver.got == [(stamp, "info 0") for stamp in range(1, MISSES + 3)]
+
+
+def test_after_a_lost_info_the_next_image_still_waits(driver):
+    driver.image(1)
+    driver.info(1, "near")
+    driver.image(2, age=1.0)
+    driver.wait()
+    driver.image(3)
+    driver.info(3, "far")
+    assert driver.got == [(1, "near"), (2, "near"), (3, "far")]
+
+
+def test_what_came_while_the_executor_was_busy_counts(driver):
+    driver.info(1)
+    driver.image(2, age=1.0)
+    driver.pairing.flush()
+    driver.info(2)
+    assert driver.got == [(2, "info 2")]
 
 
 def test_an_image_waits_for_so_long_only(driver):
     driver.info(0)
     driver.image(5, age=PATIENCE / 2)
-    driver.pairing.flush()
+    driver.wait()
     assert driver.got == []
     driver.image(6, age=2 * PATIENCE)
     assert driver.got[0] == (5, "info 0")
-    driver.pairing.flush()
+    driver.wait()
     assert driver.got[-1] == (6, "info 0")
 
 
 def test_without_any_info_images_come_all_the_same(driver):
     for stamp in (1, 2, 3):
-        driver.image(stamp)
+        driver.image(stamp, age=1.0)
+        driver.wait()
     assert driver.got == [(1, None), (2, None), (3, None)]
 
 
@@ -70,7 +94,8 @@ def test_pairs_that_end_and_come_again(driver):
     driver.image(1)
     driver.info(1)
     for stamp in (2, 3, 4):
-        driver.image(stamp)
+        driver.image(stamp, age=1.0)
+        driver.wait()
     assert driver.got[1:] == [(2, "info 1"), (3, "info 1"), (4, "info 1")]
     driver.info(5)
     driver.image(5)
@@ -81,13 +106,15 @@ def test_pairs_that_end_and_come_again(driver):
 
 def test_after_a_late_info_images_wait_again(driver):
     driver.info(1)
-    driver.image(2, age=1.0)
-    driver.pairing.flush()
-    assert driver.got == [(2, "info 1")]
-    driver.info(2)
-    driver.image(3)
-    driver.info(3)
-    assert driver.got[1:] == [(3, "info 3")]
+    for stamp in range(2, MISSES + 2):
+        driver.image(stamp, age=1.0)
+        driver.wait()
+    driver.image(10)
+    assert driver.got[-1] == (10, "info 1")
+    driver.info(10)
+    driver.image(11)
+    driver.info(11)
+    assert driver.got[-1] == (11, "info 11")
 
 
 def test_a_calibration_that_changes_counts_from_its_own_image_on(driver):
@@ -102,7 +129,7 @@ def test_the_newest_is_the_last_one_to_come_even_when_time_jumps_back(driver):
     driver.info(1000)
     driver.info(3)
     driver.image(5, age=1.0)
-    driver.pairing.flush()
+    driver.wait()
     assert driver.got == [(5, "info 3")]
 
 
@@ -110,5 +137,5 @@ def test_old_infos_are_forgotten(driver):
     for stamp in range(REMEMBERED + 1):
         driver.info(stamp)
     driver.image(0, age=1.0)
-    driver.pairing.flush()
+    driver.wait()
     assert driver.got == [(0, f"info {REMEMBERED}")]
