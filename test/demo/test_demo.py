@@ -153,7 +153,8 @@ def test_a_bag_keeps_its_stamps_and_frame_ids(write_bag, random_weights, tmp_pat
     assert 0 < float(table["latency, median"]) < 10_000
 
 
-@pytest.mark.parametrize("calibrated", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("calibrated", [True, False])
 def test_3d_boxes_of_a_bag_need_its_camera_info(calibrated, write_bag, tmp_path):
     topics = {"/cam/image": ("Image", 6), "/cam/camera_info": ("CameraInfo", 6)}
     bag = write_bag(dict(list(topics.items())[: 1 + calibrated]), rate=4.0)

@@ -23,6 +23,7 @@ def weights(tmp_path):
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.slow
 def test_every_rate_is_told_and_a_peak_is_found(weights, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("centernet_ros.benchmark.__main__.choose_backend", lambda device: "torch")
     file = tmp_path / "node.json"
