@@ -22,7 +22,7 @@ from centernet_ros.bag import (
     info_topic_of,
     open_bag,
 )
-from demo.records import NANOSECONDS
+from centernet_ros.stamps import NANOSECONDS
 from demo.sources import Item
 
 if TYPE_CHECKING:

@@ -27,8 +27,9 @@ from std_msgs.msg import Empty, Header
 
 from centernet_ros.bag import SourceError
 from centernet_ros.kitti_bag import RECORDED_TOPIC
+from centernet_ros.stamps import NANOSECONDS, to_nanoseconds
 from demo.recorder import READY_QOS, READY_TOPIC
-from demo.records import NANOSECONDS, Sent, to_line, to_nanoseconds, to_stamp
+from demo.records import Sent, to_line, to_stamp
 from demo.sources import (
     Item,
     Source,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import signal
 import sys
 import time
 from collections import Counter, deque
@@ -23,6 +22,8 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Empty
 
 from centernet_ros.msg import Timing
+from centernet_ros.ros.processes import signalled
+from centernet_ros.stamps import to_nanoseconds
 from demo.records import (
     BOXES,
     FoundObject,
@@ -31,7 +32,6 @@ from demo.records import (
     Tail,
     Timed,
     to_line,
-    to_nanoseconds,
 )
 from demo.tasks import TASKS, DemoTask, Topic
 
@@ -174,21 +174,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sent", type=Path, help="what `demo.camera --sent` writes")
     parser.add_argument("--interval", type=float, help="least seconds between two live lines")
     args = parser.parse_args(arguments)
-    stopped = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopped
-        stopped = True
-
-    # An exception out of the middle of a callback would leave half a line behind.
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    stop = signalled()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     live = LiveLine(sys.stdout, args.interval)
     with args.out.open("w") as file:
         executor = SingleThreadedExecutor()
         executor.add_node(Recorder(TASKS[args.task], file, args.sent, live))
-        while not stopped:
+        while not stop.is_set():
             executor.spin_once(timeout_sec=0.1)
     live.close()
     rclpy.try_shutdown()

@@ -12,15 +12,10 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 
-NANOSECONDS = 1_000_000_000
+from centernet_ros.stamps import NANOSECONDS
 
 BOXES = "detections_2d"
 """Topic of the 2D boxes, which every task publishes."""
-
-
-def to_nanoseconds(stamp: Time) -> int:
-    """A stamp as one number."""
-    return int(stamp.sec) * NANOSECONDS + int(stamp.nanosec)
 
 
 def to_stamp(nanoseconds: int) -> Time:

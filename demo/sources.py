@@ -15,6 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from centernet_ros.bag import SourceError
+from centernet_ros.ros.camera_info import to_camera_info
 from demo.tasks import TASKS, choose_task
 
 if TYPE_CHECKING:  # PyTorch takes seconds to load, and replaying a bag does without
@@ -93,14 +94,7 @@ class StreetSource:
     @functools.cached_property
     def frames(self) -> list[StreetFrame]:
         """All images with their ground truth."""
-        from training.data.street import render_sequence, street_camera
-
-        camera = street_camera(self.task)
-        streets = (
-            render_sequence(seed, STREET_SEQUENCE, camera, self.rate)
-            for seed in itertools.count(STREET_SEED)
-        )
-        return list(itertools.islice(itertools.chain.from_iterable(streets), self.num_images))
+        return list(itertools.islice(street_frames(self.task, self.rate), self.num_images))
 
     def items(self) -> Iterator[Item]:
         """An image and its camera's description for each moment."""
@@ -118,6 +112,15 @@ class StreetSource:
         return self.frames[0].camera
 
 
+def street_frames(task: str, rate: float) -> Iterator[StreetFrame]:
+    """Street after street, so many pictures a second, for ever, by the camera of a task."""
+    from training.data.street import render_sequence, street_camera
+
+    camera = street_camera(task)
+    for seed in itertools.count(STREET_SEED):
+        yield from render_sequence(seed, STREET_SEQUENCE, camera, rate)
+
+
 def image_message(image: Pixels) -> Image:
     """A bgr8 Image of the street's camera, without a stamp."""
     message = Image(header=Header(frame_id=STREET_FRAME_ID), encoding="bgr8")
@@ -129,19 +132,8 @@ def image_message(image: Pixels) -> Image:
 
 
 def camera_info_message(camera: CameraIntrinsics) -> CameraInfo:
-    """The description of a rectified camera, without a stamp."""
-    height, width = camera.image_size
-    projection = camera.projection.tolist()
-    return CameraInfo(
-        header=Header(frame_id=STREET_FRAME_ID),
-        height=height,
-        width=width,
-        distortion_model="plumb_bob",
-        d=[0.0] * 5,
-        k=[value for row in projection for value in row[:3]],
-        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
-        p=[value for row in projection for value in row],
-    )
+    """The description of the street's camera, without a stamp."""
+    return to_camera_info(camera, STREET_FRAME_ID)
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import itertools
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import rclpy
@@ -18,7 +17,7 @@ from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 
-from demo.sources import STREET_SEED, STREET_SEQUENCE, camera_info_message, image_message
+from demo.sources import camera_info_message, image_message, street_frames
 from demo.tasks import choose_task
 
 if TYPE_CHECKING:  # the street world imports PyTorch, which takes seconds
@@ -50,7 +49,7 @@ class StreetCamera(Node):
         self._images = self.create_publisher(Image, "image", QOS)
         self._infos = self.create_publisher(CameraInfo, "camera_info", QOS)
         task = choose_task(self.declare_parameter("task", "detection2d").value).name
-        self._frames = _frames(task, rate)
+        self._frames = street_frames(task, rate)
         self.create_timer(1 / rate, lambda: self.publish(next(self._frames)))
 
     def publish(self, frame: StreetFrame) -> None:
@@ -59,15 +58,6 @@ class StreetCamera(Node):
         info.header.stamp = image.header.stamp = self.get_clock().now().to_msg()
         self._infos.publish(info)
         self._images.publish(image)
-
-
-def _frames(task: str, rate: float) -> Iterator[StreetFrame]:
-    """Street after street, so many pictures a second, for ever."""
-    from training.data.street import render_sequence, street_camera
-
-    camera = street_camera(task)
-    for seed in itertools.count(STREET_SEED):
-        yield from render_sequence(seed, STREET_SEQUENCE, camera, rate)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
+from centernet_ros.detector import Detector
 from centernet_ros.image import normalise
 from centernet_ros.models.centernet import CenterNet
 from centernet_ros.presets import ModelPreset
@@ -238,6 +239,16 @@ def network_reader(model: CenterNet, task: Task[Any], preset: ModelPreset) -> Re
         raw = model(normalise(inputs, preset).to(weights.dtype))[-1]
         maps = {name: value.float() for name, value in raw.items()}
         return task.decode(maps, [item[2] for item in items], preset.max_detections)
+
+    return read
+
+
+def detector_reader(detector: Detector) -> Reader:
+    """What a detector, with its executor and testing modes, finds in the images themselves."""
+
+    def read(items: Sequence[EvaluationItem]) -> list[Detections2D]:
+        samples = [item[0] for item in items]
+        return detector([s.image for s in samples], [s.camera for s in samples])
 
     return read
 

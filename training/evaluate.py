@@ -37,7 +37,7 @@ from training.config import (
 from training.data.loading import EvaluationItem
 from training.data.opening import open_source
 from training.data.sample import DataError
-from training.engine import Reader, network_reader, predict
+from training.engine import Reader, detector_reader, network_reader, predict
 from training.evaluation.oracle import decode_with_oracle
 from training.measuring import measure
 from training.results import write_results
@@ -121,20 +121,16 @@ def _reader(
     if not modes:
         task = build_task(preset.task, len(preset.class_names), compat=preset.compat)
         return network_reader(model.to(device), task, preset)
-    detector = Detector(
-        TorchBackend(model, device),
-        preset,
-        device=device,
-        flip=options.flip,
-        scales=options.scales,
-        nms=options.nms,
+    return detector_reader(
+        Detector(
+            TorchBackend(model, device),
+            preset,
+            device=device,
+            flip=options.flip,
+            scales=options.scales,
+            nms=options.nms,
+        )
     )
-
-    def read(items: Sequence[EvaluationItem]) -> list[Detections2D]:
-        samples = [item[0] for item in items]
-        return detector([s.image for s in samples], [s.camera for s in samples])
-
-    return read
 
 
 def oracle_reader(

@@ -21,12 +21,10 @@ from centernet_ros.checkpoint import load_model, replace_preset
 from centernet_ros.detector import Detector
 from centernet_ros.models.centernet import CenterNet
 from centernet_ros.presets import ModelPreset
-from centernet_ros.structures import Detections2D
 from training.config import DataConfig, StreetSource, load_config
-from training.data.loading import EvaluationItem
 from training.data.opening import open_source
 from training.data.sample import SampleSet
-from training.engine import predict
+from training.engine import detector_reader, predict
 from training.measuring import headline, measure
 
 LIMIT = 0.005
@@ -85,12 +83,7 @@ def figure_in(
         BackendError: This machine has no such precision.
     """
     executor = open_backend(choose_backend(device), model, device, precision)
-    detector = Detector(executor, preset, device=device)
-
-    def read(items: Sequence[EvaluationItem]) -> list[Detections2D]:
-        seen = [item[0] for item in items]
-        return detector([sample.image for sample in seen], [sample.camera for sample in seen])
-
+    read = detector_reader(Detector(executor, preset, device=device))
     seen, results = predict(read, preset, samples, workers=0)
     metrics = measure(samples.benchmark, seen, results, preset.class_names)
     name, value = headline(metrics)

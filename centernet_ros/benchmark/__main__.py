@@ -16,7 +16,7 @@ import torch
 from centernet_ros.backends import PRECISIONS, choose_backend, choose_device, open_backend
 from centernet_ros.benchmark.kernels import OPERATOR, time_kernels
 from centernet_ros.benchmark.machine import describe_machine, peak_memory
-from centernet_ros.benchmark.rates import Trial
+from centernet_ros.benchmark.rates import RATES, Trial
 from centernet_ros.benchmark.subjects import (
     BASELINE,
     picture,
@@ -304,7 +304,7 @@ def _parser() -> argparse.ArgumentParser:
         "--image", type=_size, help="WIDTHxHEIGHT of the camera of `node`; by default the input's"
     )
     parser.add_argument(
-        "--rates", type=float, nargs="+", default=[10.0, 30.0, 60.0], help="images a second, `node`"
+        "--rates", type=float, nargs="+", default=RATES, help="images a second, `node`"
     )
     parser.add_argument("--seconds", type=float, default=10.0, help="of each rate of `node`")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from centernet_ros.benchmark.rates import Trial, find_peak
+from centernet_ros.benchmark.rates import RATES, Trial, find_peak
 from centernet_ros.image import Image
 from centernet_ros.presets import ModelPreset
 from centernet_ros.ros.isolation import isolated_domain, shared_memory_profile
@@ -19,9 +19,6 @@ from centernet_ros.ros.player import NODE, Player
 from centernet_ros.ros.processes import Child, child_process
 from centernet_ros.structures import CameraIntrinsics
 from centernet_ros.tasks import TASK_ALIASES
-
-RATES = 10.0, 30.0, 60.0
-"""Images a second at which latencies are told."""
 
 READY_TIMEOUT = 300.0
 """Seconds until the first results; a network may have to be converted first."""

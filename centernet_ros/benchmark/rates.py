@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+RATES = 10.0, 30.0, 60.0
+"""Images a second at which latencies are told."""
+
 LOSS = 0.05
 """Share of the images that may go lost at the peak rate."""
 

@@ -27,9 +27,7 @@ from centernet_ros.detect.frames import NEEDS_CAMERA, Frame, Source, Unusable, f
 from centernet_ros.encodings import ImageError, file_to_bgr, raw_to_bgr
 from centernet_ros.film import quiet
 from centernet_ros.image import Image
-
-NANOSECONDS = 1_000_000_000
-"""In a second."""
+from centernet_ros.stamps import NANOSECONDS, to_nanoseconds
 
 RATES = (1.0, 120.0)
 """Least and greatest rate in images a second of a film made of a recording."""
@@ -144,7 +142,7 @@ def _image_of(connection: Connection, data: bytes) -> tuple[int, Image]:
         message = _deserialise(connection, data)
     except Exception as error:  # damaged data can end in any of a dozen types
         raise ImageError(f"is no readable {connection.msgtype}: {first_line(error)}") from None
-    stamp = message.header.stamp.sec * NANOSECONDS + message.header.stamp.nanosec
+    stamp = to_nanoseconds(message.header.stamp)
     if connection.msgtype == COMPRESSED:
         return stamp, file_to_bgr(message.data, f"format {message.format!r}")
     return stamp, raw_to_bgr(message)
@@ -171,7 +169,7 @@ def _calibrations(
             raise SourceError(
                 f"bag {path}: a message of {topic} is unreadable: {first_line(error)}"
             ) from None
-        stamp = info.header.stamp.sec * NANOSECONDS + info.header.stamp.nanosec
+        stamp = to_nanoseconds(info.header.stamp)
         if not found or found[-1][1] != calibration:
             found.append((stamp, calibration))
     if not found:

@@ -12,12 +12,10 @@ from pathlib import Path
 
 from centernet_ros.bag import INFO, TYPES, SourceError, first_line, open_bag
 from centernet_ros.calibration import calibration_of, intrinsics_of
+from centernet_ros.stamps import NANOSECONDS, to_nanoseconds
 from centernet_ros.structures import CameraIntrinsics
 
 FILE = "frames.txt"
-
-NANOSECONDS = 1_000_000_000
-"""In a second."""
 
 START = 1_316_995_200 * NANOSECONDS
 """Stamp of the first frame: the day of KITTI's first drive, as the data set tells no times."""
@@ -101,6 +99,5 @@ def _cameras(bag: Path) -> dict[int, CameraIntrinsics]:
                 raise SourceError(
                     f"bag {bag}: a message of {connection.topic} is unreadable: {first_line(error)}"
                 ) from None
-            stamp = info.header.stamp
-            cameras[stamp.sec * NANOSECONDS + stamp.nanosec] = camera
+            cameras[to_nanoseconds(info.header.stamp)] = camera
     return cameras

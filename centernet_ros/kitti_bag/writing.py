@@ -25,8 +25,9 @@ from centernet_ros.encodings import ImageError, file_to_bgr
 from centernet_ros.image import Image
 from centernet_ros.kitti import read_projection
 from centernet_ros.kitti_bag.folder import KittiFrame
-from centernet_ros.kitti_bag.frames import NANOSECONDS, stamp_of, write_names
+from centernet_ros.kitti_bag.frames import stamp_of, write_names
 from centernet_ros.kitti_bag.mounting import CAMERA, Mount, mounts_of
+from centernet_ros.stamps import NANOSECONDS
 
 IMAGE_TOPIC = "/camera/image"
 COMPRESSED_TOPIC = f"{IMAGE_TOPIC}/compressed"

@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from centernet_ros.ros.pairing import Arrival, Pairing
 from centernet_ros.ros.subscription import FittingSubscription
+from centernet_ros.stamps import to_nanoseconds
 
 TOPICS: dict[str, tuple[str, Any]] = {
     "raw": ("image", Image),
@@ -96,7 +97,8 @@ class Camera:
         clock_time = self._node.get_clock().now().nanoseconds
         self._silent_since = time.monotonic()
         self._warned.pop(self.images.topic, None)
-        arrival = Arrival(message, _nanoseconds(message), clock_time, self._silent_since)
+        stamp = to_nanoseconds(message.header.stamp)
+        arrival = Arrival(message, stamp, clock_time, self._silent_since)
         if self._pairing is None:
             self._take(arrival)
         else:
@@ -104,7 +106,7 @@ class Camera:
 
     def _receive_info(self, message: CameraInfo) -> None:
         assert self._pairing is not None
-        self._pairing.add_info(_nanoseconds(message), message)
+        self._pairing.add_info(to_nanoseconds(message.header.stamp), message)
 
     def _look(self) -> None:
         """Fit the subscriptions to the publishers of the moment, and watch for silence."""
@@ -132,9 +134,3 @@ class Camera:
             self._node.get_logger().warning(
                 f"no {what} on {subscription.topic} for {now - since:.0f} s: {reason}"
             )
-
-
-def _nanoseconds(message: Any) -> int:
-    """The stamp of a message; rclpy's Time would refuse one before 1970."""
-    stamp = message.header.stamp
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

@@ -7,7 +7,6 @@ player. Every frame that is written is acknowledged, so that a player can wait.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -30,6 +29,8 @@ from centernet_ros.kitti import format_results
 from centernet_ros.kitti_bag import RECORDED_TOPIC
 from centernet_ros.kitti_bag.frames import BagFrame, read_frames
 from centernet_ros.ros.outputs import outputs_of
+from centernet_ros.ros.processes import signalled
+from centernet_ros.stamps import to_nanoseconds
 from centernet_ros.structures import Detections2D
 from centernet_ros.tasks.detection2d.messages import from_messages as boxes_from_messages
 from centernet_ros.tasks.detection3d.messages import from_messages as solids_from_messages
@@ -93,7 +94,7 @@ class ResultFiles:
         Raises:
             ValueError: The arrays of the frame make no results; the message names it.
         """
-        stamp = array.header.stamp.sec * 1_000_000_000 + array.header.stamp.nanosec
+        stamp = to_nanoseconds(array.header.stamp)
         if stamp not in self._frames:
             self.strangers += 1
             return False
@@ -187,14 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _record(files: ResultFiles, options: argparse.Namespace, ros_arguments: Sequence[str]) -> str:
     """Listen; gives what was wrong, nothing if all is well."""
-    stopped = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopped
-        stopped = True
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    stop = signalled()
     rclpy.init(args=list(ros_arguments), signal_handler_options=SignalHandlerOptions.NO)
     with tqdm(total=len(files.missing), unit=" frames", disable=None) as progress:
         executor = SingleThreadedExecutor()
@@ -203,7 +197,7 @@ def _record(files: ResultFiles, options: argparse.Namespace, ros_arguments: Sequ
         topics = " and ".join(f"{options.node}/{topic}" for topic in TOPICS[options.task])
         progress.write(f"listening to {topics} for {len(files.missing)} frames")
         try:
-            while not files.complete and not recorder.problem and not stopped:
+            while not files.complete and not recorder.problem and not stop.is_set():
                 executor.spin_once(timeout_sec=0.1)
             recorder.say_goodbye()
         except ExternalShutdownException:

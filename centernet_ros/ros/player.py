@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 
-import numpy as np
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.qos import QoSProfile
@@ -19,8 +18,10 @@ from std_msgs.msg import Header
 from centernet_ros.benchmark.rates import Trial
 from centernet_ros.image import Image
 from centernet_ros.msg import Timing
+from centernet_ros.ros.camera_info import to_camera_info
 from centernet_ros.ros.images import to_message
 from centernet_ros.ros.outputs import outputs_of
+from centernet_ros.stamps import NANOSECONDS, to_nanoseconds
 from centernet_ros.structures import CameraIntrinsics
 
 NODE = "measured"
@@ -51,7 +52,7 @@ class Player:
         rclpy.init(context=self._context, domain_id=domain)
         self._node = rclpy.create_node("player", context=self._context)
         self._image = to_message(image, Header(frame_id="camera"))
-        self._info = _camera_info(camera)
+        self._info = to_camera_info(camera, "camera")
         qos = QoSProfile(depth=10)
         self._images = self._node.create_publisher(ImageMessage, "image", qos)
         self._infos = self._node.create_publisher(CameraInfo, "camera_info", qos)
@@ -118,7 +119,7 @@ class Player:
         nanoseconds = time.time_ns()
         for message in (self._info, self._image):
             stamp = message.header.stamp
-            stamp.sec, stamp.nanosec = divmod(nanoseconds, 10**9)
+            stamp.sec, stamp.nanosec = divmod(nanoseconds, NANOSECONDS)
         self._sent[nanoseconds] = time.monotonic()
         self._infos.publish(self._info)
         self._images.publish(self._image)
@@ -139,31 +140,15 @@ class Player:
         now = time.monotonic()
         # Of a message in CDR: four bytes about itself, then the header's stamp.
         seconds, nanoseconds = struct.unpack_from("<iI", data, 4)
-        stamp = seconds * 10**9 + nanoseconds
+        stamp = seconds * NANOSECONDS + nanoseconds
         if stamp in self._sent:
             self._latencies[stamp] = now - self._sent[stamp]
 
     def _on_timing(self, timing: Timing) -> None:
-        stamp = timing.header.stamp.sec * 10**9 + timing.header.stamp.nanosec
+        stamp = to_nanoseconds(timing.header.stamp)
         if stamp in self._sent:
             self._timings[stamp] = timing
 
     def _listen(self) -> None:
         with contextlib.suppress(ExternalShutdownException):
             self._executor.spin()
-
-
-def _camera_info(camera: CameraIntrinsics) -> CameraInfo:
-    """The description of a rectified camera, without a stamp."""
-    height, width = camera.image_size
-    projection = np.asarray(camera.projection)
-    return CameraInfo(
-        header=Header(frame_id="camera"),
-        height=height,
-        width=width,
-        distortion_model="plumb_bob",
-        d=[0.0] * 5,
-        k=projection[:, :3].ravel().tolist(),
-        r=np.eye(3).ravel().tolist(),
-        p=projection.ravel().tolist(),
-    )

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +24,17 @@ if os.getppid() == int(sys.argv[1]):
     os.execvp(sys.argv[2], sys.argv[2:])
 """
 """Program that asks Linux to kill it with its parent, then becomes its arguments."""
+
+
+def signalled() -> threading.Event:
+    """What SIGINT and SIGTERM set from now on.
+
+    An exception out of the middle of a callback would leave half of its work behind.
+    """
+    event = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: event.set())
+    return event
 
 
 @dataclass(frozen=True)

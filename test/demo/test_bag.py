@@ -6,9 +6,9 @@ import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from centernet_ros.bag import SourceError
+from centernet_ros.stamps import to_nanoseconds
 from demo.__main__ import main
 from demo.bag import BagSource
-from demo.records import to_nanoseconds
 
 FIRST_STAMP = 1317013200_000000000
 FRAME_ID = "bag_camera_optical_frame"

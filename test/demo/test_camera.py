@@ -12,9 +12,9 @@ from std_msgs.msg import Header
 import demo.camera
 from centernet_ros.kitti_bag import RECORDED_TOPIC
 from centernet_ros.ros.isolation import isolated_domain
+from centernet_ros.stamps import to_nanoseconds
 from demo.bag import BagSource
 from demo.camera import IMAGE_TOPIC, INFO_TOPIC, QOS, Camera, main
-from demo.records import to_nanoseconds
 
 SHOWINGS = 3
 """Of an image until the listener acknowledges it."""
