@@ -165,6 +165,52 @@ def counts_of(reports, transport):
     return found
 
 
+def settled(reports, transport, lanes, sent):
+    """The counts, once they are of all images and every image has an end."""
+    found = counts_of(reports, transport)
+    done = found and all(
+        found[lane.name]["received"] >= sent[lane.name]["received"]
+        and found[lane.name]["received"] == sum(found[lane.name][end] for end in ENDS)
+        for lane in lanes
+    )
+    return found if done else None
+
+
+def at_rest(peer, reports, transport, lanes):
+    """The counts, once they have stood still for two reports."""
+    nothing = {lane.name: Counter() for lane in lanes}
+    before = None
+    while True:
+        reports.clear()
+        counts = peer.spin_until(lambda: settled(reports, transport, lanes, nothing))
+        if counts == before:
+            return counts
+        before = counts
+
+
+def connect(peer, lanes, random):
+    """Send good pairs until one of every lane is answered whole.
+
+    A reader knows its writer a moment later than the writer it, and what comes between the two is
+    nobody's: an image would be answered without its camera_info.
+    """
+    left = list(lanes)
+
+    def send():
+        left[:] = [lane for lane in left if not any(array.detections for array in lane.solid)]
+        for lane in left:
+            lane.send(random, good=True)
+
+    peer.spin_until(lambda: not left, every=0.3, do=send)
+
+
+def forget(lanes):
+    """Begin anew, what was sent so far being through."""
+    for lane in lanes:
+        for record in (lane.flat, lane.solid, lane.counts, lane.kinds):
+            record.clear()
+
+
 def resident(child):
     """Bytes of memory of a process."""
     status = Path(f"/proc/{child.process.pid}/status").read_text()
@@ -188,7 +234,9 @@ def bombard(peer, child, transport, number):
         for lane in every:
             peer.spin_until(lambda lane=lane: lane.images.get_subscription_count())
             peer.spin_until(lambda lane=lane: lane.infos.get_subscription_count())
-        peer.spin_for(1.0)  # the node's publishers find their subscribers
+        connect(peer, every, random)
+        start = at_rest(peer, reports, transport, every)
+        forget(every)
         warm = None
         while sum(lane.bad for lane in lanes) < number:
             round_of_messages(peer, lanes, pacer, random)
@@ -196,40 +244,32 @@ def bombard(peer, child, transport, number):
                 warm = resident(child)
         peer.spin_for(0.5)
         assert not any(lane.flat or lane.solid for lane in every)
-
-        def settled():
-            """The counts, once they are of all images and every image has an end."""
-            found = counts_of(reports, transport)
-            done = found and all(
-                found[lane.name]["received"] >= lane.counts["received"]
-                and found[lane.name]["received"] == sum(found[lane.name][end] for end in ENDS)
-                for lane in every
-            )
-            return found if done else None
-
-        found = peer.spin_until(settled)
+        sent = {lane.name: Counter(start[lane.name]) + lane.counts for lane in every}
+        found = peer.spin_until(lambda: settled(reports, transport, every, sent))
         for lane in every:
-            expected = {name: 0 for name in found[lane.name]} | lane.counts
+            expected = {name: 0 for name in found[lane.name]} | sent[lane.name]
             assert found[lane.name] == expected, lane.name
         return resident(child) - warm, sum((lane.kinds for lane in lanes), Counter())
 
 
-def assert_survives(peer, child, transport, number):
+def survive(peer, child, transport, number):
+    """Send malformed messages to a node that must live on; give the growth of its memory."""
     growth, kinds = bombard(peer, child, transport, number)
     print(f"{transport}: memory grew by {growth / 2**20:.1f} MiB;", dict(sorted(kinds.items())))
     assert child.process.poll() is None
     assert "Traceback" not in child.output
-    assert growth < ALLOWED_GROWTH
+    return growth
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_few_hundred_malformed_messages(peer, nodes, transport):
-    assert_survives(peer, nodes[transport], transport, 300)
+    survive(peer, nodes[transport], transport, 300)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_twenty_thousand_malformed_messages(peer, nodes, transport):
-    assert_survives(peer, nodes[transport], transport, 10_000)
+    assert survive(peer, nodes[transport], transport, 10_000) < ALLOWED_GROWTH
