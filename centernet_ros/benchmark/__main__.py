@@ -16,6 +16,7 @@ import torch
 from centernet_ros.backends import PRECISIONS, choose_backend, choose_device, open_backend
 from centernet_ros.benchmark.kernels import OPERATOR, time_kernels
 from centernet_ros.benchmark.machine import describe_machine, peak_memory
+from centernet_ros.benchmark.operations import count_operations, peak_rate
 from centernet_ros.benchmark.rates import RATES, Trial
 from centernet_ros.benchmark.subjects import (
     BASELINE,
@@ -129,6 +130,8 @@ def _throughput(
 def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
     """Every executor against eager PyTorch with torchvision's operator, as ratios."""
     clock = time.process_time if options.cpu_time else time.perf_counter
+    peaks = {precision: peak_rate(device, precision, clock) for precision in options.precisions}
+    peaks.setdefault("float32", peak_rate(device, "float32", clock))  # of the baseline
     figures, rows = [], []
     for model, preset in _networks(options):
         results = time_executors(
@@ -139,20 +142,25 @@ def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[s
             repetitions=options.repetitions,
             clock=clock,
         )
+        operations = count_operations(model, (options.batch, 3, *preset.input_size))
         timed = {result.label: result.times for result in results if result.times is not None}
         best = winner(timed)
         for result in results:
             if result.times is None:
-                rows.append([preset.backbone, result.label, "", "", "", result.reason])
+                rows.append([preset.backbone, result.label, *[""] * 5, result.reason])
                 continue
             ratio = speed_up(timed[BASELINE], result.times)
             note = "fastest" if result.label == best else ""
+            rate = operations / result.times.median
+            share = rate / peaks[result.precision]
             rows.append(
                 [
                     preset.backbone,
                     result.label,
                     f"{1e3 * result.times.median:.1f}",
                     "" if result.label == BASELINE else str(ratio),
+                    f"{1e-9 * rate:.0f}",
+                    f"{100 * share:.0f} %",
                     f"{result.difference:.0e}",
                     note,
                 ]
@@ -165,13 +173,18 @@ def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[s
                     "executor": result.label,
                     **result.times.to_dict(),
                     "speed_up": [ratio.value, ratio.low, ratio.high],
+                    "operations": operations,
+                    "share_of_peak": share,
                     "difference": result.difference,
                 }
             )
         if best is None:
-            rows.append([preset.backbone, "", "", "", "", "no winner: within the noise"])
+            rows.append([preset.backbone, *[""] * 6, "no winner: within the noise"])
     unit = "CPU ms" if options.cpu_time else "median ms"
-    print(table(["backbone", "executor", unit, "speed-up", "difference", ""], rows))
+    head = ["backbone", "executor", unit, "speed-up", "GFLOP/s", "of peak", "difference", ""]
+    print(table(head, rows))
+    for precision, rate in peaks.items():
+        print(f"peak in {precision}: {1e-9 * rate:.0f} GFLOP/s, of a product or convolution")
     return figures
 
 

@@ -64,12 +64,14 @@ class ExecutorTimes:
         label: executor and precision.
         times: of a batch; None where it cannot be used here.
         difference: from the baseline at most, as a share of a map's largest value.
+        precision: of its numbers.
         reason: why it cannot be used here.
     """
 
     label: str
     times: Times | None
     difference: float = 0.0
+    precision: str = "float32"
     reason: str = ""
 
 
@@ -100,10 +102,7 @@ def random_model(backbone: str, task: str, classes: int) -> CenterNet:
 
 def eager(model: CenterNet, device: torch.device) -> Callable[[Tensor], dict[str, Tensor]]:
     """The baseline: nothing done for speed, as someone would write it who ports the authors."""
-    model = copy.deepcopy(model).eval().to(device)
-    for module in model.modules():
-        if isinstance(module, DeformConv):
-            module.__class__ = OperatorConv
+    model = with_operator(copy.deepcopy(model).eval().to(device))
 
     @torch.inference_mode()
     def run(batch: Tensor) -> dict[str, Tensor]:
@@ -111,6 +110,14 @@ def eager(model: CenterNet, device: torch.device) -> Callable[[Tensor], dict[str
         return maps
 
     return run
+
+
+def with_operator(model: CenterNet) -> CenterNet:
+    """The same network, changed in place to torchvision's deformable convolution."""
+    for module in model.modules():
+        if isinstance(module, DeformConv):
+            module.__class__ = OperatorConv
+    return model
 
 
 def time_executors(
@@ -127,8 +134,8 @@ def time_executors(
     batch = check_input(shape).to(device)
     baseline = eager(model, device)
     expected = baseline(batch)
-    runs: dict[str, Run] = {BASELINE: _synchronised(lambda: baseline(batch), device)}
-    found: dict[str, float] = {BASELINE: 0.0}
+    runs: dict[str, Run] = {BASELINE: synchronised(lambda: baseline(batch), device)}
+    found: dict[str, tuple[float, str]] = {BASELINE: (0.0, "float32")}
     refused = []
     for precision in precisions:
         half = precision != "float32"
@@ -138,13 +145,17 @@ def time_executors(
             try:
                 executor = open_backend(name, copy.deepcopy(model), device, precision)
                 got = executor(batch)
-                found[label] = check_agreement(name, precision, got, expected, rounded)
+                difference = check_agreement(name, precision, got, expected, rounded)
             except BackendError as error:
                 refused.append(ExecutorTimes(label, None, reason=str(error)))
                 continue
-            runs[label] = _synchronised(lambda executor=executor: executor(batch), device)  # type: ignore[misc]
+            found[label] = (difference, precision)
+            runs[label] = synchronised(lambda executor=executor: executor(batch), device)  # type: ignore[misc]
     times = measure(runs, repetitions, clock=clock)
-    return [*(ExecutorTimes(label, times[label], found[label]) for label in runs), *refused]
+    return [
+        *(ExecutorTimes(label, times[label], *found[label]) for label in runs),
+        *refused,
+    ]
 
 
 def time_test_modes(
@@ -170,8 +181,8 @@ def time_stages(detector: Detector, *, repetitions: int) -> dict[str, Times]:
     maps = detector.infer(batch)
     return measure(
         {
-            "prepare": _synchronised(lambda: detector.prepare([image], [view]), detector.device),
-            "network": _synchronised(lambda: detector.infer(batch), detector.device),
+            "prepare": synchronised(lambda: detector.prepare([image], [view]), detector.device),
+            "network": synchronised(lambda: detector.infer(batch), detector.device),
             "decode": lambda: detector.decode(maps, [view]),
         },
         repetitions,
@@ -189,7 +200,8 @@ def picture(
     return image, CameraIntrinsics.pinhole(500.0, (width / 2, height / 2), (height, width))
 
 
-def _synchronised(run: Run, device: torch.device) -> Run:
+def synchronised(run: Run, device: torch.device) -> Run:
+    """A run that ends when the device has done its work."""
     if device.type != "cuda":
         return run
 

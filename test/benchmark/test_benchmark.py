@@ -48,6 +48,8 @@ def test_executors_are_ratios_and_absent_ones_are_named(run):
     assert status == 0
     assert [row["executor"] for row in content["figures"]] == [BASELINE, "torch float32"]
     assert all(row["difference"] < 1e-4 for row in content["figures"])
+    assert all(row["operations"] > 1e8 and row["share_of_peak"] > 0 for row in content["figures"])
+    assert "peak in float32:" in said.out
     assert "backend openvino is not installed: pip install openvino" in said.out
 
 
