@@ -26,9 +26,6 @@ class Backbone(Protocol):
     def __call__(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W) to one (B, out_channels, H/4, W/4) per stack."""
 
-    def start_regression(self, layer: nn.Conv2d) -> None:
-        """Initialise a convolution of a head that is no heat map, before training."""
-
 
 class CenterNet(nn.Module):
     """Raw maps of every head at stride 4; activations belong to the task."""
@@ -80,6 +77,9 @@ def _build_head(head: Head, backbone: Backbone) -> nn.Sequential:
     if head.initial_bias is not None:
         nn.init.constant_(cast(Tensor, last.bias), head.initial_bias)
     else:
-        backbone.start_regression(first)
-        backbone.start_regression(last)
+        # NOTE: The authors' ResNet begins with weights of standard deviation 0.001. All hidden
+        # units of a head then grow in one direction, and may stay there: its values are functions
+        # of a single number (docs/compat.md). The library's weights are spread from the start.
+        for layer in (first, last):
+            nn.init.zeros_(cast(Tensor, layer.bias))
     return nn.Sequential(first, nn.ReLU(inplace=True), last)

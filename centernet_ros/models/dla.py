@@ -9,7 +9,6 @@ deformable; the results at strides 4, 8 and 16 are merged once more into the one
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -52,11 +51,6 @@ class DLA34(nn.Module):
             levels[finest:] = merge(levels[finest:])
             merged.insert(0, levels[-1])
         return [self.out(merged)[-1]]
-
-    @staticmethod
-    def start_regression(layer: nn.Conv2d) -> None:
-        """Heads that regress start with the library's weights, but without bias."""
-        nn.init.zeros_(cast(Tensor, layer.bias))
 
 
 class Trunk(nn.Module):

@@ -45,10 +45,6 @@ class Hourglass104(nn.Module):
                 x = self.links[i](x, features[-1])
         return features
 
-    @staticmethod
-    def start_regression(layer: nn.Conv2d) -> None:
-        """Heads that regress start with the library's weights and biases."""
-
 
 class Residual(nn.Module):
     """Two 3x3 convolutions and a shortcut: (B, C_in, H, W) to (B, C_out, H/stride, W/stride)."""

@@ -11,8 +11,6 @@ a place, which suffices where objects are smaller than that.
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import resnet
@@ -64,9 +62,3 @@ class ResNetPyramid(nn.Module):
         while levels:
             merged = levels.pop() + F.interpolate(merged, scale_factor=2.0)
         return [self.smooth(merged)]
-
-    @staticmethod
-    def start_regression(layer: nn.Conv2d) -> None:
-        """Heads that regress start with answers near zero."""
-        nn.init.normal_(layer.weight, std=0.001)
-        nn.init.zeros_(cast(Tensor, layer.bias))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torchvision.models import resnet
@@ -43,12 +41,6 @@ class ResNet(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """One feature map per stack; there is one stack."""
         return [self.up(self.stages(self.stem(image)))]
-
-    @staticmethod
-    def start_regression(layer: nn.Conv2d) -> None:
-        """Heads that regress start with answers near zero."""
-        nn.init.normal_(layer.weight, std=0.001)
-        nn.init.zeros_(cast(Tensor, layer.bias))
 
 
 def resnet18() -> ResNet:

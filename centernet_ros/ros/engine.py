@@ -117,13 +117,13 @@ class Engine:
         start = time.monotonic()
         batch = detector.prepare(images, views)
         prepared = time.monotonic()
+        watch = Stopwatch(on_gpu=batch.is_cuda)
         maps = detector.infer(batch)
-        if any(values.is_cuda for values in maps.values()):
-            torch.cuda.synchronize(detector.device)  # or the time would count as decoding
-        inferred = time.monotonic()
-        results = detector.decode(maps, views)
-        times = StageTimes(prepared - start, inferred - prepared, time.monotonic() - inferred)
-        return results, times
+        watch.stop()
+        results = detector.decode(maps, views)  # which waits for the device
+        network = watch.seconds()
+        rest = time.monotonic() - prepared - network
+        return results, StageTimes(prepared - start, network, rest)
 
     def _give_up_gpu(self, device: str, reason: str) -> None:
         """Have the network loaded again, on the CPU."""
@@ -142,6 +142,36 @@ class Engine:
         self._detector = None
         if on_gpu:
             _free_gpu_memory()
+
+
+class Stopwatch:
+    """Times work on the clock of the device that does it, without waiting for a GPU."""
+
+    def __init__(self, *, on_gpu: bool) -> None:
+        """Start.
+
+        Args:
+            on_gpu: whether the work is queued for PyTorch's current GPU and stream.
+        """
+        self._on_gpu = on_gpu
+        self._start = self._end = self._mark()
+
+    def stop(self) -> None:
+        """Note the end of the work."""
+        self._end = self._mark()
+
+    def seconds(self) -> float:
+        """From start to stop; the work has to be done, for instance its results copied."""
+        if self._on_gpu:
+            return float(self._start.elapsed_time(self._end)) / 1e3  # of milliseconds
+        return float(self._end - self._start)
+
+    def _mark(self) -> Any:
+        if not self._on_gpu:
+            return time.monotonic()
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record()
+        return event
 
 
 def is_gpu_failure(error: RuntimeError) -> bool:

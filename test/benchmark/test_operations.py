@@ -23,10 +23,6 @@ class Backbone(nn.Module):
     def forward(self, image):
         return [self.deform(self.stem(image))]
 
-    @staticmethod
-    def start_regression(layer):
-        pass
-
 
 def test_operations_are_those_of_all_convolutions():
     heads = build_task("detection2d", 5).heads

@@ -85,16 +85,16 @@ class StandIn(Detector):
         super().__init__(lambda maps: maps, PRESETS[TASK])
 
     def prepare(self, images, views):
-        super().prepare(images, views)
         parts = [
             self.ideal_maps(truth_of(find_rectangles(image)), view)
             for image, view in zip(images, views, strict=True)
         ]
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        self.maps = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        return super().prepare(images, views)
 
     def infer(self, batch):
         time.sleep(SECONDS)
-        return batch
+        return self.maps
 
     def ideal_maps(self, truth, view):
         """Raw maps (1, C, H, W) that decode to the truth."""

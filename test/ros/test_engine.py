@@ -1,5 +1,7 @@
 """What happens when a GPU fails; without a GPU, PyTorch fails as if one were lost."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from centernet_ros.detector import Detector
 from centernet_ros.image import view_of
 from centernet_ros.presets import ModelPreset
-from centernet_ros.ros.engine import Engine, is_gpu_failure
+from centernet_ros.ros.engine import Engine, Stopwatch, is_gpu_failure
 from centernet_ros.ros.parameters import NodeParameters
 
 PRESET = ModelPreset("detection2d", "resnet18", ("car",), input_size=(64, 96))
@@ -133,3 +135,38 @@ def test_a_gpu_that_is_not_there_is_a_failure_of_the_gpu():
     with pytest.raises(RuntimeError) as caught:
         torch.zeros(1).to("cuda")
     assert is_gpu_failure(caught.value)
+
+
+def test_the_network_is_timed_on_the_gpus_clock_without_a_wait(monkeypatch):
+    class Event:
+        """As PyTorch's: refuses to tell a time that has not passed."""
+
+        done = False
+
+        def __init__(self, *, enable_timing):
+            assert enable_timing
+
+        def record(self):
+            pass
+
+        def elapsed_time(self, end):
+            assert self.done
+            assert end is not self
+            return 7.0
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: pytest.fail("waited"))
+    watch = Stopwatch(on_gpu=True)
+    watch.stop()
+    Event.done = True  # as after the results' copy
+
+    assert watch.seconds() == pytest.approx(0.007)
+
+
+def test_the_network_is_timed_on_a_cpu():
+    watch = Stopwatch(on_gpu=False)
+    time.sleep(0.02)
+    watch.stop()
+    time.sleep(0.05)
+
+    assert 0.02 <= watch.seconds() < 0.05
