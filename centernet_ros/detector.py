@@ -163,7 +163,7 @@ class Detector:
     def prepare(self, images: Sequence[Image], views: Sequence[View]) -> Tensor:
         """Images whose views share one input size to a network input (B, 3, H, W) on the device."""
         warped = [torch.from_numpy(warp(image, v)) for image, v in zip(images, views, strict=True)]
-        batch = torch.stack(warped)
+        batch = torch.stack(warped) if len(warped) > 1 else warped[0].unsqueeze(0)
         if self.device.type == "cuda":
             batch = batch.pin_memory()  # else the copy would be waited for
         return normalise(batch.to(self.device, non_blocking=True), self.preset)

@@ -182,6 +182,7 @@ class View:
         camera: the camera of the original image; None where there is none, or where an augmentation
             destroyed the geometry.
         resize: factor by which the image is resized on its way, the first part of `to_input`.
+        mirrored: whether left and right are exchanged on the input; follows from `to_input`.
     """
 
     image_size: tuple[int, int]
@@ -189,16 +190,19 @@ class View:
     to_input: Tensor
     camera: CameraIntrinsics | None = None
     resize: float = 1.0
+    mirrored: bool = dataclasses.field(init=False)
+    _inverse: Tensor = dataclasses.field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Once: a node decodes every image of a camera through one view.
+        (xx, xy, _), (yx, yy, _) = self.to_input.tolist()
+        object.__setattr__(self, "mirrored", xx * yy < xy * yx)
+        object.__setattr__(self, "_inverse", torch.linalg.inv(self.to_input[:, :2] / STRIDE))
 
     @property
     def grid_size(self) -> tuple[int, int]:
         """Height, width of the output grid in cells."""
         return self.input_size[0] // STRIDE, self.input_size[1] // STRIDE
-
-    @property
-    def mirrored(self) -> bool:
-        """Whether left and right are exchanged on the input."""
-        return bool(torch.linalg.det(self.to_input[:, :2]) < 0)
 
     def to_grid(self, points: Tensor) -> Tensor:
         """Pixels (..., 2) of the image to cells (..., 2) of the grid, sub-cell, float64."""
@@ -207,9 +211,8 @@ class View:
 
     def to_image(self, points: Tensor) -> Tensor:
         """Cells (..., 2) of the grid to pixels (..., 2) of the image, sub-pixel, float64."""
-        affine = self.to_input.to(points.device) / STRIDE
-        inverse: Tensor = torch.linalg.inv(affine[:, :2])
-        return (points.double() - affine[:, 2]) @ inverse.T
+        shift = self.to_input[:, 2].to(points.device) / STRIDE
+        return (points.double() - shift) @ self._inverse.to(points.device).T
 
     def boxes_to_grid(self, boxes: Tensor) -> Tensor:
         """Boxes (N, 4) in pixels of the image to cells of the grid, float64."""

@@ -53,6 +53,7 @@ class OpenVinoBackend:
         ):
             raise BackendError("precision bfloat16: this processor has none; use float32")
         self.precision = precision
+        self._threads = torch.get_num_threads()
         self._model = model.eval()
         self._names = map_names(model)
         key = model_key(model, "openvino", openvino.__version__, torch.__version__)
@@ -105,7 +106,7 @@ class OpenVinoBackend:
         options = {
             "INFERENCE_PRECISION_HINT": PRECISION_HINTS[self.precision],
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "INFERENCE_NUM_THREADS": self._threads,
         }
         return self._core.compile_model(network, "CPU", options).create_infer_request()
 

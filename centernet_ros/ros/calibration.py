@@ -44,7 +44,7 @@ class Calibrator:
         """
         self._topic = topic
         self._undistort = undistort
-        self._rectified: tuple[Calibration, tuple[int, int], Rectification] | None = None
+        self._last: tuple[tuple[Calibration, tuple[int, int], bool], Geometry] | None = None
 
     def geometry_of(
         self, info: CameraInfo | None, header: Any, image_size: tuple[int, int], *, rescale: bool
@@ -66,19 +66,18 @@ class Calibrator:
                     f"camera_info on {self._topic} is of frame {frames[0]!r}, the image of frame "
                     f"{frames[1]!r}: it seems to be another camera's"
                 )
-            calibration = calibration_of(info)
-            if not self._undistort:
-                return Geometry(intrinsics_of(calibration, image_size, rescale=rescale))
-            rectification = self._rectification(calibration, image_size)
-            return Geometry(rectification.camera, rectification)
+            key = calibration_of(info), image_size, rescale
+            # That of the last image while nothing changes: the maps of a rectification are costly.
+            if self._last is None or self._last[0] != key:
+                self._last = key, self._build(*key)
+            return self._last[1]
         except CalibrationError as error:
             return Geometry(problem=str(error))
 
-    def _rectification(
-        self, calibration: Calibration, image_size: tuple[int, int]
-    ) -> Rectification:
-        """The one of the last image while the calibration is the same: its maps are costly."""
-        if self._rectified is None or self._rectified[:2] != (calibration, image_size):
-            rectification = Rectification(calibration, image_size)
-            self._rectified = calibration, image_size, rectification
-        return self._rectified[2]
+    def _build(
+        self, calibration: Calibration, image_size: tuple[int, int], rescale: bool
+    ) -> Geometry:
+        if not self._undistort:
+            return Geometry(intrinsics_of(calibration, image_size, rescale=rescale))
+        rectification = Rectification(calibration, image_size)
+        return Geometry(rectification.camera, rectification)

@@ -40,6 +40,7 @@ class Engine:
         preset: what the network was trained for.
         failure: why the GPU was given up; empty as long as nothing failed.
         max_detections: peaks of an image that are looked at; may be changed at any time.
+        threads: of the processor that the network runs in.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Engine:
         self._logger = logger
         self._detector: Detector | None = None
         self.failure = ""
+        self.threads = torch.get_num_threads()
         try:
             self.preset = self.detector.preset
         except RuntimeError as error:
@@ -123,6 +125,10 @@ class Engine:
         results = detector.decode(maps, views)  # which waits for the device
         network = watch.seconds()
         rest = time.monotonic() - prepared - network
+        if getattr(detector.backend, "name", "torch") != "torch":
+            # The other library's threads wait busily for the next image; PyTorch's would have to
+            # wait for them, which takes longer than what is left to do here.
+            torch.set_num_threads(1)
         return results, StageTimes(prepared - start, network, rest)
 
     def _give_up_gpu(self, device: str, reason: str) -> None:
@@ -138,6 +144,7 @@ class Engine:
 
     def close(self) -> None:
         """Free the network and its memory."""
+        torch.set_num_threads(self.threads)
         on_gpu = self._detector is not None and self._detector.device.type == "cuda"
         self._detector = None
         if on_gpu:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 from centernet_ros.calibration import focal_ratio, scale_depths
 from centernet_ros.image import Image, check, view_of
@@ -15,7 +16,7 @@ from centernet_ros.ros.pairing import Arrival
 from centernet_ros.ros.parameters import NodeParameters
 from centernet_ros.ros.selection import least_scores, select
 from centernet_ros.ros.stream import Stream
-from centernet_ros.structures import Detections2D, Detections3D, View
+from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, View
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,14 @@ def open_frame(
         )
     if geometry.rectification is not None:
         image = geometry.rectification.apply(image)
-    view = view_of(size, preset, geometry.camera or stand_in_camera(size))
+    view = _view_of(size, preset, geometry.camera)
     return Frame(stream, arrival, image, geometry, view, time.monotonic() - start)
+
+
+@lru_cache(maxsize=64)
+def _view_of(size: tuple[int, int], preset: ModelPreset, camera: CameraIntrinsics | None) -> View:
+    """The same view for all images that one camera takes in the same way."""
+    return view_of(size, preset, camera or stand_in_camera(size))
 
 
 def finish(

@@ -166,7 +166,7 @@ class CenterNetNode(LifecycleNode):
         cameras = ", ".join(filter(None, self.parameters.streams))
         return (
             f"{preset.task} with {preset.backbone} on {detector.device} ({backend}, "
-            f"{engine.precision}, {torch.get_num_threads()} threads), input {width}x{height}, "
+            f"{engine.precision}, {engine.threads} threads), input {width}x{height}, "
             f"classes {', '.join(preset.class_names)}, weights {self.parameters.weights}"
             + (f", cameras {cameras}" if cameras else "")
         )

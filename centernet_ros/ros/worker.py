@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from rclpy.lifecycle import LifecycleNode
 
 from centernet_ros.encodings import ImageError
@@ -60,6 +61,7 @@ class Worker:
         self._mailbox.close()
         self._thread.join(STOP_TIMEOUT)
 
+    @torch.inference_mode()  # which spares every small step of decoding a few microseconds
     def _run(self) -> None:
         while (arrivals := self._mailbox.take()) is not None:
             parameters = self._node.parameters

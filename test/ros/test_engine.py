@@ -170,3 +170,24 @@ def test_the_network_is_timed_on_a_cpu():
     time.sleep(0.05)
 
     assert 0.02 <= watch.seconds() < 0.05
+
+
+def test_pytorchs_threads_keep_out_of_another_librarys_way():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        engine = Engine(lambda parameters: Empty(), NodeParameters(), Logger())
+        engine.detect(IMAGES, VIEWS)
+        assert torch.get_num_threads() == 3
+
+        class Other:
+            name = "openvino"
+            __call__ = engine.detector.answer
+
+        engine.detector.backend = Other()
+        engine.detect(IMAGES, VIEWS)
+        assert torch.get_num_threads() == 1
+        engine.close()
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
