@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from centernet_ros.image import Image, view_of
 from centernet_ros.presets import Fit, ModelPreset
 from centernet_ros.structures import View
-from training.colour import OPERATIONS, change_colours
+from training.colour import OPERATIONS, colour_matrix, mean_grey
 from training.config import AugmentConfig
 from training.crop import random_crop, random_shift, view_of_piece
 from training.data.sample import Sample
@@ -83,27 +83,11 @@ def random_colour(image: Image, config: AugmentConfig, random: np.random.Generat
 
     NOTE: The authors' images keep values below black and above white, these do not.
     """
-    if config.light > 0:
-        order = [OPERATIONS[operation] for operation in random.permutation(3)]
-        floats = np.asarray(image / 255, np.float32)
-        changed = change_colours(floats, random, order, variation=config.colour, light=config.light)
-        return np.clip(np.rint(changed * 255), 0, 255).astype(np.uint8)
-    if config.colour == 0:
+    if config.colour == 0 and config.light == 0:
         return image
-    for operation in random.permutation(3):
-        factor = 1 + random.uniform(-config.colour, config.colour)
-        grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
-        if operation == 0:
-            image = _scale(image, factor, towards=0)
-        elif operation == 1:
-            image = _scale(image, factor, towards=grey.mean())
-        else:
-            other = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
-            image = np.asarray(cv2.addWeighted(image, factor, other, 1 - factor, 0), np.uint8)
-    return image
-
-
-def _scale(image: Image, factor: float, towards: float) -> Image:
-    """Scale the distance of every value from `towards`."""
-    table = np.clip(np.arange(256) * factor + (1 - factor) * towards, 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(image, table), np.uint8)
+    order = [OPERATIONS[operation] for operation in random.permutation(3)]
+    matrix = colour_matrix(
+        mean_grey(image) / 255, random, order, variation=config.colour, light=config.light
+    )
+    matrix[:, 3] *= 255
+    return np.asarray(cv2.transform(image, matrix), np.uint8)

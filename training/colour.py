@@ -6,6 +6,7 @@ Images are (H, W, 3) float32, blue first, in [0, 1] before the change; nothing i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +27,8 @@ LIGHT_DIRECTIONS = (
 """Principal components of the colours of natural images, a column each, with the rows blue, green
 and red (Krizhevsky et al. 2012; the numbers are CornerNet's)."""
 
+GREY = (0.114, 0.587, 0.299)
+"""Shares of blue, green and red in grey (ITU-R BT.601, as in OpenCV)."""
 
 Random = np.random.Generator | np.random.RandomState
 
@@ -42,6 +45,38 @@ def change_colours(
 
     Args:
         image: stays as it is.
+        random: see `colour_matrix`.
+        order: see `colour_matrix`.
+        variation: see `colour_matrix`.
+        light: see `colour_matrix`.
+
+    Raises:
+        ValueError: The order names an operation that there is not.
+    """
+    matrix = colour_matrix(mean_grey(image), random, order, variation=variation, light=light)
+    return np.asarray(cv2.transform(image, matrix), np.float32)
+
+
+def mean_grey(image: NDArray[Any]) -> float:
+    """Mean of the grey of an image (H, W, 3), blue first, in the image's own unit."""
+    return float(np.dot(cv2.mean(image)[:3], GREY))
+
+
+def colour_matrix(
+    mean: float,
+    random: Random,
+    order: Sequence[str] = OPERATIONS,
+    *,
+    variation: float = 0.4,
+    light: float = 0.1,
+) -> NDArray[np.float64]:
+    """The changes of `change_colours` as a (3, 4) affine map of blue, green, red in [0, 1].
+
+    Every operation mixes a pixel with its own grey or with a constant, so that all of them together
+    are one map: a picture is gone through once.
+
+    Args:
+        mean: the image's mean grey, in [0, 1].
         random: draws a factor for each operation, in that order, and three for the light.
         order: of `OPERATIONS`; the authors shuffle them for every image.
         variation: factors lie in 1 - variation to 1 + variation.
@@ -53,12 +88,17 @@ def change_colours(
     unknown = sorted(set(order) - set(OPERATIONS))
     if unknown:
         raise ValueError(f"unknown colour operation {unknown[0]!r}; known: {', '.join(OPERATIONS)}")
+    # Shares of the pixel's own colour, of its grey, and a constant.
     # NOTE: Grey is that of the image before all operations, also for the later ones.
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None]
-    targets = {"brightness": 0.0, "contrast": grey.mean(), "saturation": grey}
+    own, grey, constant = 1.0, 0.0, 0.0
     for operation in order:
-        factor = np.float32(random.uniform(1 - variation, 1 + variation))
-        image = image * factor + (1 - factor) * targets[operation]
+        factor = random.uniform(1 - variation, 1 + variation)
+        own, grey, constant = own * factor, grey * factor, constant * factor
+        if operation == "contrast":
+            constant += (1 - factor) * mean
+        elif operation == "saturation":
+            grey += 1 - factor
     shares = random.normal(0.0, light, 3)
     shift = np.array(LIGHT_DIRECTIONS) @ (np.array(LIGHT_DEVIATIONS) * shares)
-    return np.asarray(image + shift, np.float32)
+    linear = own * np.eye(3) + grey * np.array([GREY] * 3)
+    return np.column_stack([linear, constant + shift])
