@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -123,12 +124,13 @@ def test_memory_order_does_not_matter(tmp_path, network):
 
 @pytest.mark.parametrize("error", [OSError("No space left on device"), KeyboardInterrupt()])
 def test_failing_write_leaves_the_old_file(file, monkeypatch, error):
-    def fill_the_disk(tensors, path, header):
-        path.write_bytes(b"half a file")
+    def fill_the_disk(path, content):
+        with path.open("wb") as half:
+            half.write(content[: len(content) // 2])
         raise error
 
     before = file.read_bytes()
-    monkeypatch.setitem(save_checkpoint.__globals__, "save_file", fill_the_disk)
+    monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
     with pytest.raises(type(error)):
         save_checkpoint(file, small_network(seed=1), PRESET)
     assert file.read_bytes() == before
@@ -139,7 +141,7 @@ def test_failing_first_write_leaves_no_file(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setitem(save_checkpoint.__globals__, "save_file", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(tmp_path / "new.safetensors", small_network(), PRESET)
     assert os.listdir(tmp_path) == []
@@ -296,3 +298,10 @@ def test_unknown_network_is_named(tmp_path, network, key, value):
     save_checkpoint(tmp_path / "x.safetensors", network, preset)
     with pytest.raises(CheckpointError, match=rf"x\.safetensors: unknown {key} '{value}'; known:"):
         load_model(tmp_path / "x.safetensors")
+
+
+def test_a_file_may_be_read_by_whom_the_users_other_files_may_be_read(tmp_path):
+    (tmp_path / "other").touch()
+    save_checkpoint(tmp_path / "new.safetensors", small_network(), PRESET)
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1

@@ -131,7 +131,8 @@ class AugmentConfig:
         keep_geometry: probability of leaving scale and shift as they are, also with `random_shift`.
             Depth and size in metres are learnt from such whole images alone.
         colour: largest relative change of brightness, contrast and saturation.
-        light: standard deviation of the light's colour, of its natural variation (the authors': 0.1).
+        light: standard deviation of the light's colour, of its natural variation; the authors'
+            is 0.1.
     """
 
     placement: str = "uniform"

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from centernet_ros.checkpoint.errors import CheckpointError
@@ -61,7 +61,8 @@ def _write(
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        save_file(tensors, partial, header)
+        # As every file of this user: `save_file` would keep it from all others.
+        partial.write_bytes(save(tensors, header))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
