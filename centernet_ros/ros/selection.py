@@ -64,6 +64,8 @@ def select(results: Detections2D, least: Tensor, limit: int) -> Detections2D:
     """
     kept = results.scores >= least[results.labels]
     for field in dataclasses.fields(results):
-        finite = getattr(results, field.name).isfinite()
-        kept &= finite.reshape(len(results), math.prod(finite.shape[1:])).all(dim=1)
-    return results[kept][:limit]
+        values = getattr(results, field.name)
+        if values.is_floating_point():
+            kept &= values.isfinite().reshape(len(results), math.prod(values.shape[1:])).all(dim=1)
+    best = results[kept]
+    return best[:limit] if len(best) > limit else best
