@@ -90,10 +90,33 @@ def warp(image: Image, view: View) -> Image:
 
 def normalise(batch: Tensor, preset: ModelPreset) -> Tensor:
     """(B, H, W, 3) uint8 of `warp` to the network input (B, 3, H, W) float32, same device."""
-    mean, std = _planes(preset.mean, batch.device), _planes(preset.std, batch.device)
-    # Whole planes in the order that executors want: three times faster than pixel by pixel.
-    planes = batch.permute(0, 3, 1, 2).contiguous().float()
-    return planes.div_(255).sub_(mean).div_(std)
+    if batch.device.type == "cpu":
+        return _look_up(batch, _normalised_levels(preset.mean, preset.std))
+    return _normalised(batch.permute(0, 3, 1, 2), preset.mean, preset.std)
+
+
+def _normalised(planes: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """(B, 3, H, W) uint8 to float32 with mean 0 and standard deviation 1, in contiguous planes."""
+    device = planes.device
+    values = planes.contiguous().float().div_(255)
+    return values.sub_(_planes(mean, device)).div_(_planes(std, device))
+
+
+@lru_cache(maxsize=16)
+def _normalised_levels(mean: tuple[float, ...], std: tuple[float, ...]) -> NDArray[np.float32]:
+    """What becomes of each level of each channel, (3, 256)."""
+    levels = torch.arange(256, dtype=torch.uint8).expand(1, 3, 1, 256)
+    return np.asarray(_normalised(levels, mean, std)[0, :, 0].numpy())
+
+
+def _look_up(batch: Tensor, levels: NDArray[np.float32]) -> Tensor:
+    """`_normalised` with the same numbers, in half the time: a picture has few levels."""
+    images = batch.numpy()
+    planes = np.empty((len(images), 3, *images.shape[1:3]), np.float32)
+    for image, target in zip(images, planes, strict=True):
+        for channel in range(3):
+            cv2.LUT(cv2.extractChannel(image, channel), levels[channel], dst=target[channel])
+    return torch.from_numpy(planes)
 
 
 @lru_cache(maxsize=16)

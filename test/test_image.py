@@ -229,3 +229,15 @@ def test_camera_of_another_size_is_refused(size):
     camera = CameraIntrinsics.pinhole(100, (15, 10), size)
     with pytest.raises(ValueError, match=r"calibrated for .*, image is \(20, 30\)"):
         prepare(noise(20, 30), preset(), camera)
+
+
+def test_levels_are_looked_up_to_the_numbers_of_the_formula():
+    network = preset()
+    images = np.random.default_rng(0).integers(0, 256, (2, 6, 8, 3), dtype=np.uint8)
+    mean, std = torch.tensor(network.mean), torch.tensor(network.std)
+
+    got = normalise(torch.from_numpy(images), network)
+
+    expected = (torch.from_numpy(images).float().div(255) - mean) / std
+    assert torch.equal(got, expected.permute(0, 3, 1, 2))
+    assert got.is_contiguous()

@@ -73,4 +73,3 @@ def test_the_time_grows_with_the_frames_and_not_faster():
     )
 
     assert whole < 20 * tenth
-    assert whole < 45
