@@ -130,8 +130,8 @@ def _throughput(
 def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
     """Every executor against eager PyTorch with torchvision's operator, as ratios."""
     clock = time.process_time if options.cpu_time else time.perf_counter
-    peaks = {precision: peak_rate(device, precision, clock) for precision in options.precisions}
-    peaks.setdefault("float32", peak_rate(device, "float32", clock))  # of the baseline
+    precisions = dict.fromkeys(["float32", *options.precisions])  # the baseline's first
+    peaks = {precision: peak_rate(device, precision, clock) for precision in precisions}
     figures, rows = [], []
     for model, preset in _networks(options):
         results = time_executors(
