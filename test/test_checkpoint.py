@@ -1,6 +1,7 @@
 """Weights files: what is written comes back, and every bad file is told apart by its message."""
 
 import dataclasses
+import errno
 import json
 import os
 import pickle
@@ -122,8 +123,13 @@ def test_memory_order_does_not_matter(tmp_path, network):
     assert_same_state(read_checkpoint(path)[0], network.state_dict())
 
 
-@pytest.mark.parametrize("error", [OSError("No space left on device"), KeyboardInterrupt()])
-def test_failing_write_leaves_the_old_file(file, monkeypatch, error):
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"), [(FULL, CheckpointError), (KeyboardInterrupt(), KeyboardInterrupt)]
+)
+def test_failing_write_leaves_the_old_file(file, monkeypatch, error, shown):
     def fill_the_disk(path, content):
         with path.open("wb") as half:
             half.write(content[: len(content) // 2])
@@ -131,7 +137,7 @@ def test_failing_write_leaves_the_old_file(file, monkeypatch, error):
 
     before = file.read_bytes()
     monkeypatch.setattr(Path, "write_bytes", fill_the_disk)
-    with pytest.raises(type(error)):
+    with pytest.raises(shown):
         save_checkpoint(file, small_network(seed=1), PRESET)
     assert file.read_bytes() == before
     assert os.listdir(file.parent) == [file.name]
@@ -139,10 +145,10 @@ def test_failing_write_leaves_the_old_file(file, monkeypatch, error):
 
 def test_failing_first_write_leaves_no_file(tmp_path, monkeypatch):
     def fail(*_):
-        raise OSError("No space left on device")
+        raise FULL
 
     monkeypatch.setattr(Path, "write_bytes", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(CheckpointError, match=r"new\.safetensors: No space left on device"):
         save_checkpoint(tmp_path / "new.safetensors", small_network(), PRESET)
     assert os.listdir(tmp_path) == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,9 @@ def save_state(path: Path, learner: Learner, progress: Progress, config: RunConf
 
     The order of the images and their augmentation follow from the seed and the step alone, so
     no state of a random generator is needed.
+
+    Raises:
+        ConfigError: The file cannot be written, as where the disk is full.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     state = {
@@ -42,6 +46,14 @@ def save_state(path: Path, learner: Learner, progress: Progress, config: RunConf
     try:
         torch.save(state, partial)
         partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        # PyTorch tells of a full disk in terms of its archive, at positions in it.
+        partial.unlink(missing_ok=True)
+        free = shutil.disk_usage(path.parent).free / 1e6
+        raise ConfigError(
+            f"cannot write {path} ({free:.0f} MB are free there): {str(error).splitlines()[0]}; the "
+            "state saved before is whole: make room, then --resume goes on from it"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

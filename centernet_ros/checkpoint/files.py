@@ -36,6 +36,9 @@ def save_checkpoint(
         preset: what the network belongs to.
         dtype: type in which floating-point tensors are stored, e.g. `torch.float16`.
         notes: further facts for the header (training command, metric reached).
+
+    Raises:
+        CheckpointError: The file cannot be written, as where the disk is full.
     """
     tensors = {
         name: value.detach().cpu().to(dtype if value.is_floating_point() else None).contiguous()
@@ -64,6 +67,8 @@ def _write(
         # As every file of this user: `save_file` would keep it from all others.
         partial.write_bytes(save(tensors, header))
         partial.replace(path)
+    except OSError as error:
+        raise CheckpointError(f"cannot write weights file {path}: {error.strerror}") from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -234,6 +235,32 @@ def test_a_damaged_state_is_named(tmp_path, capsys):
 
     assert main(["--config", str(config), "--resume", "--device", "cpu"]) == 1
     assert "state.pt is damaged" in capsys.readouterr().err
+
+
+def allow_files_of_ten_megabytes():
+    # Python ignores the signal, so that writing more fails as it does where the disk is full.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10**7, 10**7))
+
+
+def test_a_state_that_cannot_be_written_ends_the_run_with_one_line(tmp_path):
+    config = write_config(tmp_path, "run", TOY.replace("save_every: 4", "save_every: 1"))
+    done = subprocess.run(
+        command(config),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=allow_files_of_ten_megabytes,
+    )
+
+    assert done.returncode == 1
+    (line,) = (row for row in done.stderr.splitlines() if "training.train:" in row)
+    assert f"cannot write {tmp_path / 'run' / 'state.pt'}" in line
+    assert "MB are free there" in line
+    assert "--resume" in line
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "run").glob("*.partial"))
+    assert not (tmp_path / "run" / "state.pt").exists()
 
 
 def test_a_wrong_key_ends_with_one_line(tmp_path):
