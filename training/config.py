@@ -158,10 +158,14 @@ class LossConfig:
     Attributes:
         size_weight: weight of the size of 2D boxes.
         regression: error of size and offset of `detection2d`: `l1`, or `smooth_l1`.
+        mean_over: what divides the losses of `detection3d`: `slots`, all 50 of an image, as the
+            published weights were trained; or `objects`, as the paper has it, which suits images
+            with few objects.
     """
 
     size_weight: float = 0.1
     regression: str = "l1"
+    mean_over: str = "slots"
 
 
 @dataclass(frozen=True)
@@ -271,6 +275,12 @@ class RunConfig:
             self.loss.regression in losses,
             f"loss.regression: {self.loss.regression!r} is not one of {', '.join(losses)} that "
             f"{self.task} has",
+        )
+        _check_known("loss.mean_over", self.loss.mean_over, ("slots", "objects"))
+        check(
+            self.loss.mean_over == "slots" or self.task in ("detection3d", "ddd"),
+            f"loss.mean_over: {self.loss.mean_over!r} is for detection3d; {self.task} divides its "
+            "losses by the objects anyway",
         )
         _check_known("pixel_statistics", self.pixel_statistics, ("coco", "imagenet"))
 

@@ -51,8 +51,8 @@ def save_state(path: Path, learner: Learner, progress: Progress, config: RunConf
         partial.unlink(missing_ok=True)
         free = shutil.disk_usage(path.parent).free / 1e6
         raise ConfigError(
-            f"cannot write {path} ({free:.0f} MB are free there): {str(error).splitlines()[0]}; the "
-            "state saved before is whole: make room, then --resume goes on from it"
+            f"cannot write {path} ({free:.0f} MB are free there): {str(error).splitlines()[0]}; "
+            "the state saved before is whole: make room, then --resume goes on from it"
         ) from error
     finally:
         partial.unlink(missing_ok=True)

@@ -68,6 +68,8 @@ def test_values_and_overrides_arrive_with_their_types(tmp_path):
         ("data: {limit: -1}", "data.limit: -1 is negative"),
         ("loss: {regression: l2}", "loss.regression: 'l2' is not one of l1, smooth_l1"),
         ("{task: pose, loss: {regression: smooth_l1}}", "is not one of l1 that pose has"),
+        ("{task: detection3d, loss: {mean_over: cars}}", "'cars' is not one of slots, objects"),
+        ("{task: pose, loss: {mean_over: objects}}", "pose divides its losses by the objects anyw"),
         ("pixel_statistics: voc", "pixel_statistics: 'voc' is not one of coco, imagenet"),
         ("- a list", "expected keys and values, found list"),
         ("a: [unclosed", "run.yaml"),

@@ -69,12 +69,12 @@ def random_batch(random, task, task_name, size):
     return {"image": image, "sample": torch.arange(size), **stacked}
 
 
-def learn(task_name, num_sets, seed):
+def learn(task_name, num_sets, seed, **options):
     """One step on each of many label sets, in batches of one to three images."""
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     classes = 1 if task_name == "pose" else 3
-    task = build_task(task_name, classes)
+    task = build_task(task_name, classes, **options)
     config = OptimiserConfig(batch_size=1, warmup_steps=0, schedule="step", learning_rate=1e-4)
     model = build_model("resnet18_pyramid", task_name, classes)
     learner = start_learner(model, config, torch.device("cpu"))
@@ -100,6 +100,10 @@ def learn(task_name, num_sets, seed):
 @pytest.mark.parametrize("task_name", TASKS)
 def test_any_labels_have_a_finite_loss(task_name):
     learn(task_name, num_sets=34, seed=0)
+
+
+def test_any_labels_have_a_finite_mean_over_objects():
+    learn("detection3d", num_sets=34, seed=2, mean_over_objects=True)
 
 
 @pytest.mark.slow

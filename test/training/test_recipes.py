@@ -42,7 +42,8 @@ def test_a_recipe_is_the_authors(name):
     assert (run.schedule, run.warmup_steps, run.precision) == ("step", 0, "float32")
     assert config.seed == 317
     assert config.output == f"build/training/{name}"
-    assert (config.loss.size_weight, config.loss.regression) == (0.1, "l1")
+    loss = config.loss
+    assert (loss.size_weight, loss.regression, loss.mean_over) == (0.1, "l1", "slots")
     if name.startswith("ddd"):
         assert (augment.placement, augment.keep_geometry) == ("random_shift", 0.5)
         assert (augment.flip, augment.colour, augment.light) == (0, 0, 0)

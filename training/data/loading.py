@@ -91,8 +91,11 @@ class ShuffledSteps(Sampler[list[tuple[int, int]]]):
 
 def training_task(config: RunConfig, preset: ModelPreset) -> Task[Any]:
     """The task with the losses that a run chooses."""
-    smooth = config.loss.regression == "smooth_l1"
-    options = {"smooth_regression": True} if smooth else {}
+    options = {}
+    if config.loss.regression == "smooth_l1":
+        options["smooth_regression"] = True
+    if config.loss.mean_over == "objects":
+        options["mean_over_objects"] = True
     task = build_task(preset.task, len(preset.class_names), compat=preset.compat, **options)
     task.heads = tuple(
         dataclasses.replace(head, loss_weight=config.loss.size_weight)

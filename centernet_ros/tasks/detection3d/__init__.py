@@ -22,12 +22,14 @@ from centernet_ros.tasks.detection3d.angle import (
 from centernet_ros.tasks.detection3d.geometry import alpha_to_yaw, fit_centres, locate
 from centernet_ros.tasks.heatmap import (
     count_all,
+    count_coordinates,
     count_peaks,
     draw_gaussian,
     draw_ignored,
     find_peaks,
     focal_loss,
     gather,
+    masked_l1,
     mean_l1,
     place,
     read_boxes,
@@ -55,6 +57,7 @@ class Detection3D(Task[Detections3D]):
         depth_is_homogeneous: bool | None = None,
         wrap_alphas: bool | None = None,
         fit_centre: bool = False,
+        mean_over_objects: bool = False,
     ) -> None:
         """Declare the heads.
 
@@ -72,12 +75,16 @@ class Detection3D(Task[Detections3D]):
                 Else, as in the authors' code, the 2D box's middle is taken for it. Given the depth,
                 size and angle of KITTI's labels, that misses the labelled place by 7 cm (median),
                 and by 66 cm where the image cuts objects off; the fit leaves 1 and 3 cm.
+            mean_over_objects: divide the losses by the objects, as the paper does (section 4.1),
+                and not by all 50 slots, as the authors' training does. There the depth of the one
+                car of an image weighs a fiftieth of what its heat map does.
         """
         self.num_classes = num_classes
         self.translate_sizes = compat if translate_sizes is None else translate_sizes
         self.depth_is_homogeneous = compat if depth_is_homogeneous is None else depth_is_homogeneous
         self.wrap_alphas = not compat if wrap_alphas is None else wrap_alphas
         self.fit_centre = fit_centre
+        self.mean_over_objects = mean_over_objects
         self.heads = (
             Head(
                 "heatmap",
@@ -146,12 +153,16 @@ class Detection3D(Task[Detections3D]):
         return targets
 
     def counts(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Peaks, slots and angles inside each bin, and the values of all slots."""
+        """Peaks, slots and angles inside each bin, and regressed values: what losses divide by."""
+        objects_only = self.mean_over_objects
         return {
             "heatmap": count_peaks(targets["heatmap"]),
-            "orientation": count_angles(targets["orientation"], targets["mask"]),
+            "orientation": count_angles(targets["orientation"], targets["mask"], objects_only),
             **{
-                name: count_all(targets[name]) for name in ("depth", "dimensions", "size", "offset")
+                name: count_coordinates(targets[name], counted)
+                if objects_only
+                else count_all(targets[name])
+                for name, counted in _regressed(targets).items()
             },
         }
 
@@ -159,18 +170,23 @@ class Detection3D(Task[Detections3D]):
         self, maps: Maps, targets: Mapping[str, Tensor], counts: Counts | None = None
     ) -> dict[str, Tensor]:
         """Focal loss of the heat map, bin loss of the angle, L1 of the others (section 4.1)."""
-        index, mask, metric = targets["index"], targets["mask"], targets["metric_mask"]
+        index = targets["index"]
         counts = self.counts(targets) if counts is None else counts
         values = {**maps, "depth": metric_depth(maps["depth"])}
-        slots = {"depth": metric, "dimensions": metric, "size": mask, "offset": mask}
+        l1 = masked_l1 if self.mean_over_objects else mean_l1
         return {
             "heatmap": focal_loss(maps["heatmap"], targets["heatmap"], counts["heatmap"]),
             "orientation": orientation_loss(
-                maps["orientation"], targets["orientation"], index, mask, counts["orientation"]
+                maps["orientation"],
+                targets["orientation"],
+                index,
+                targets["mask"],
+                counts["orientation"],
+                objects_only=self.mean_over_objects,
             ),
             **{
-                name: mean_l1(values[name], targets[name], index, counted, counts[name])
-                for name, counted in slots.items()
+                name: l1(values[name], targets[name], index, counted, counts[name])
+                for name, counted in _regressed(targets).items()
             },
         }
 
@@ -231,3 +247,9 @@ class Detection3D(Task[Detections3D]):
             "yaws": alpha_to_yaw(view.camera, alphas, centres[:, 0]).float(),
             "alphas": alphas.float(),
         }
+
+
+def _regressed(targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What is learnt by an L1 error, with the (B, 50) slots that hold it."""
+    mask, metric = targets["mask"], targets["metric_mask"]
+    return {"depth": metric, "dimensions": metric, "size": mask, "offset": mask}

@@ -68,14 +68,21 @@ def unmirror_orientation(values: Tensor) -> Tensor:
     return values.flip(-1) * signs.view(-1, 1, 1)
 
 
-def count_angles(target: Tensor, mask: Tensor) -> Tensor:
+def count_angles(target: Tensor, mask: Tensor, objects_only: bool = False) -> Tensor:
     """Numbers (3,) that `orientation_loss` divides by: slots, and angles inside each bin."""
     inside = (target[..., [1, 5]] * mask.unsqueeze(-1)).flatten(0, 1).sum(0)
-    return torch.cat([inside.new_tensor([mask.numel()]), inside])
+    slots = mask.sum() if objects_only else inside.new_tensor(mask.numel())
+    return torch.cat([slots.to(inside).view(1), inside])
 
 
 def orientation_loss(
-    values: Tensor, target: Tensor, indices: Tensor, mask: Tensor, counts: Tensor | None = None
+    values: Tensor,
+    target: Tensor,
+    indices: Tensor,
+    mask: Tensor,
+    counts: Tensor | None = None,
+    *,
+    objects_only: bool = False,
 ) -> Tensor:
     """Cross-entropy of the bins and smooth L1 of the residuals' sine and cosine, over both bins.
 
@@ -88,15 +95,17 @@ def orientation_loss(
         indices: (B, K) cell of each slot.
         mask: (B, K) whether the slot holds an object.
         counts: `count_angles` of a larger batch, of which this is a part.
+        objects_only: leave empty slots out of the cross-entropy and of its mean.
     """
-    slots, *angles = count_angles(target, mask) if counts is None else counts
+    slots, *angles = count_angles(target, mask, objects_only) if counts is None else counts
+    counted = mask.flatten() if objects_only else torch.ones_like(mask).flatten()
     read = gather(values, indices) * mask.unsqueeze(-1)
     total = values.new_zeros(())
     for start, angle_count in zip((0, 4), angles, strict=True):
         inside = target[..., start + 1] * mask
         logits = read[..., start : start + 2].flatten(0, 1)
-        entropies = F.cross_entropy(logits, inside.flatten().long(), reduction="sum")
-        total = total + entropies / slots
+        entropies = F.cross_entropy(logits, inside.flatten().long(), reduction="none")
+        total = total + (entropies * counted).sum() / slots.clamp(min=1)
         residual = slice(start + 2, start + 4)
         error = F.smooth_l1_loss(read[..., residual], target[..., residual], reduction="none")
         total = total + (error.sum(-1) * inside).sum() / angle_count.clamp(min=1)

@@ -131,6 +131,53 @@ def test_without_camera_metres_get_no_gradient():
     assert silent == {"depth", "dimensions"}
 
 
+def losses_of(task, *views, truth=None):
+    """Losses where every map is 1 everywhere, with their sum's gradient in the orientation."""
+    items = [task.encode(car() if truth is None else truth, view, GRID) for view in views]
+    targets = {name: torch.stack([item[name] for item in items]) for name in items[0]}
+    maps = {h.name: torch.ones(len(views), h.channels, *GRID) for h in task.heads}
+    maps["orientation"].requires_grad_()
+    losses = task.losses(maps, targets)
+    losses["orientation"].backward()
+    return {name: loss.item() for name, loss in losses.items()}, maps["orientation"].grad
+
+
+def test_a_mean_over_objects_is_the_error_of_the_object():
+    losses, gradient = losses_of(Detection3D(3, mean_over_objects=True), VIEW)
+    assert losses["depth"] == pytest.approx(12 - math.exp(-1), rel=1e-4)
+    assert losses["dimensions"] == pytest.approx((0.5 + 0.7 + 3.2) / 3, rel=1e-4)
+    assert losses["size"] == pytest.approx((7.25 + 4.25) / 2, rel=1e-4)
+    slots, weak = losses_of(Detection3D(3), VIEW)
+    for name in ("depth", "dimensions", "size", "offset"):
+        assert losses[name] == pytest.approx(MAX_OBJECTS * slots[name], rel=1e-3), name
+    assert losses["heatmap"] == slots["heatmap"]
+    # Two bins of equal logits. An empty slot adds as much to a mean over slots, and no gradient.
+    residuals = losses["orientation"] - 2 * math.log(2)
+    assert residuals == pytest.approx(slots["orientation"] - 2 * math.log(2), abs=1e-5)
+    bins = [0, 1, 4, 5]
+    torch.testing.assert_close(gradient[:, bins], MAX_OBJECTS * weak[:, bins])
+
+
+def test_a_mean_over_objects_counts_those_of_the_whole_batch():
+    task = Detection3D(3, mean_over_objects=True)
+    without = View((64, 96), (64, 96), EYE)
+    alone, both = losses_of(task, VIEW)[0], losses_of(task, VIEW, without)[0]
+    # The second image has no camera: a depth less, and the same angle and size.
+    for name in ("depth", "dimensions", "size", "offset", "orientation"):
+        assert both[name] == pytest.approx(alone[name], rel=1e-3), name
+
+
+def test_a_mean_over_no_objects_is_nothing():
+    losses, gradient = losses_of(
+        Detection3D(3, mean_over_objects=True),
+        VIEW,
+        truth=car()[torch.tensor([], dtype=torch.long)],
+    )
+    assert [losses[name] for name in ("depth", "dimensions", "size", "offset")] == [0] * 4
+    assert losses["orientation"] == 0
+    assert not gradient.any()
+
+
 def test_mirrored_view_shows_the_mirrored_angle():
     targets = Detection3D(3).encode(car(), MIRRORED, GRID)
     assert decode_alpha(targets["orientation"][0]).item() == pytest.approx(math.pi - 0.6, abs=1e-5)
