@@ -12,7 +12,14 @@ from centernet_ros.kitti import KittiObject
 from centernet_ros.structures import Detections2D
 from training.data.sample import Sample
 from training.data.street import StreetDataset, StreetFrame, street_camera
+from training.evaluation.coco import OUTLINE_SHARE, box_areas
 from training.evaluation.kitti import kitti_objects
+
+MIN_OUTLINE = 32**2
+"""Square pixels of a person below which the joints are not labelled, as in COCO.
+
+So COCO's metric has no small people. Here they are neither people nor background.
+"""
 
 
 @dataclass(frozen=True)
@@ -74,9 +81,13 @@ def _truth(frame: StreetFrame, task: str) -> tuple[Detections2D, Detections2D]:
         return frame.objects, frame.ignored
     if task == "pose":
         # The box of an ignored cyclist holds the bicycle too, which a region to ignore may do.
-        people = frame.ignored[frame.ignored.labels != KITTI_CLASSES.index("car")]
-        ignored = Detections2D(people.boxes, people.scores, torch.zeros_like(people.labels))
-        return frame.poses, ignored
+        unlabelled = frame.ignored[frame.ignored.labels != KITTI_CLASSES.index("car")].boxes
+        large = OUTLINE_SHARE * box_areas(frame.poses.boxes) >= MIN_OUTLINE
+        people = torch.cat([frame.poses.boxes[~large], unlabelled])
+        ignored = Detections2D(
+            people, torch.ones(len(people)), torch.zeros(len(people), dtype=torch.int64)
+        )
+        return frame.poses[large], ignored
     objects = frame.objects
     return Detections2D(objects.boxes, objects.scores, objects.labels), frame.ignored
 

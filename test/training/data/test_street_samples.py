@@ -13,11 +13,13 @@ SEED = 1
 
 
 def busy_index(count=40):
-    """An image with people, and with ignored cars beside other ignored objects."""
+    """An image with near and far people, and with ignored cars beside other ignored objects."""
     frames = StreetDataset(SEED, count, PEOPLE_CAMERA)
     for index in range(count):
         ignored = set(frames[index].ignored.labels.tolist())
-        if len(frames[index].poses) and 1 in ignored and len(ignored) > 1:
+        sides = frames[index].poses.boxes[:, 2:] - frames[index].poses.boxes[:, :2]
+        large = sides.prod(1) > 2 * 32**2
+        if large.any() and not large.all() and 1 in ignored and len(ignored) > 1:
             return index
     pytest.fail("no such image")
 
@@ -57,13 +59,25 @@ def test_boxes_in_space_are_the_frames():
 
 def test_people_are_ignored_as_people_and_cars_are_background_of_the_pose():
     sample, frame = sample_of("pose"), frame_of("pose")
-    people = frame.ignored.boxes[frame.ignored.labels != 1]
+    unlabelled = frame.ignored.boxes[frame.ignored.labels != 1]
 
     assert sample.image.shape[:2] == (320, 640)
-    torch.testing.assert_close(sample.truth.keypoints, frame.poses.keypoints)
-    torch.testing.assert_close(sample.ignored.boxes, people)
-    assert 0 < len(people) < len(frame.ignored)
+    assert 0 < len(unlabelled) < len(frame.ignored)
+    small = len(sample.ignored) - len(unlabelled)
+    torch.testing.assert_close(sample.ignored.boxes[small:], unlabelled)
     assert set(sample.ignored.labels.tolist()) == {0}
+
+
+def test_joints_of_people_that_are_small_to_coco_are_not_labelled():
+    sample, frame = sample_of("pose"), frame_of("pose")
+    boxes = frame.poses.boxes
+    # Half of the box is the outline.
+    large = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) / 2 >= 32**2
+
+    assert 0 < large.sum() < len(boxes)
+    torch.testing.assert_close(sample.truth.boxes, boxes[large])
+    torch.testing.assert_close(sample.truth.keypoints, frame.poses.keypoints[large])
+    torch.testing.assert_close(sample.ignored.boxes[: int((~large).sum())], boxes[~large])
 
 
 @pytest.mark.parametrize("task", ["detection3d", "pose"])

@@ -2,11 +2,18 @@
 
 from training.evaluation.coco.files import evaluate_files
 from training.evaluation.coco.metrics import BoxMetrics, PoseMetrics
-from training.evaluation.coco.structures import evaluate_boxes, evaluate_poses
+from training.evaluation.coco.structures import (
+    OUTLINE_SHARE,
+    box_areas,
+    evaluate_boxes,
+    evaluate_poses,
+)
 
 __all__ = [
+    "OUTLINE_SHARE",
     "BoxMetrics",
     "PoseMetrics",
+    "box_areas",
     "evaluate_boxes",
     "evaluate_files",
     "evaluate_poses",

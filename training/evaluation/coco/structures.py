@@ -70,7 +70,7 @@ def evaluate_poses(
         ValueError: The sequences differ in length, or a label has no name.
     """
     if areas is None:
-        areas = [OUTLINE_SHARE * _box_areas(truth.boxes) for truth in truths]
+        areas = [OUTLINE_SHARE * box_areas(truth.boxes) for truth in truths]
     return pose_metrics(*_datasets(truths, ignored, results, class_names, areas))
 
 
@@ -88,7 +88,7 @@ def _datasets(
             "each image needs one of each"
         )
     if areas is None:
-        areas = [_box_areas(truth.boxes) for truth in truths]
+        areas = [box_areas(truth.boxes) for truth in truths]
     if [len(values) for values in areas] != [len(truth) for truth in truths]:
         raise ValueError("areas: each object of each image needs one")
     annotations: list[dict[str, Any]] = []
@@ -102,7 +102,8 @@ def _datasets(
     )
 
 
-def _box_areas(boxes: Tensor) -> Tensor:
+def box_areas(boxes: Tensor) -> Tensor:
+    """Square pixels (N,), float64, of boxes (N, 4)."""
     return (boxes.double()[:, 2:] - boxes.double()[:, :2]).prod(dim=1)
 
 
@@ -118,7 +119,7 @@ def _entries(
     entries = []
     rows = zip(
         objects.boxes.double().tolist(),
-        (_box_areas(objects.boxes) if areas is None else areas).tolist(),
+        (box_areas(objects.boxes) if areas is None else areas).tolist(),
         objects.scores.tolist(),
         objects.labels.tolist(),
         _joints(objects),
