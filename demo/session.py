@@ -202,7 +202,6 @@ def start_all(
         "backend": choose_backend(choose_device("auto")),
         "score_threshold": MIN_SCORE,
         "image_transport": "compressed" if compressed else "raw",
-        **session.task.parameters,
     }
     remappings = {
         "__node": NODE,

@@ -45,7 +45,8 @@ def open_detector(parameters: NodeParameters) -> Detector:
         parameters.backend, model, device, parameters.precision, preset.harmless_precisions
     )
     in_space = TASK_ALIASES.get(preset.task, preset.task) == "detection3d"
-    options: dict[str, Any] = {"fit_centre": True} if parameters.fit_centre and in_space else {}
+    middles = in_space and not parameters.fit_centre
+    options: dict[str, Any] = {"fit_centre": False} if middles else {}
     return Detector(backend, preset, device=device, **options)
 
 

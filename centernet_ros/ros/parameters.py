@@ -96,9 +96,10 @@ class NodeParameters:
         changes=RESTART_FREE,
     )
     fit_centre: bool = parameter(
-        False,
-        "Look for the place where a 3D box's centre appears, instead of taking the middle of the "
-        "2D box for it: places of near and of cut off objects are more exact.",
+        True,
+        "Look for the place where a 3D box's centre appears: places of near and of cut off objects "
+        "are more exact. False takes the middle of the 2D box for it, as the authors' own weights "
+        "(compat) do in any case.",
     )
     target_frame: str = parameter(
         "", "Frame that TF takes 3D boxes to; empty leaves them in the camera's own."

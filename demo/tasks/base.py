@@ -6,8 +6,8 @@ by the functions that need it: those of the report.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from demo.records import Found
@@ -60,7 +60,6 @@ class DemoTask:
         extend: 2D boxes and the objects of the second topic to results of the task.
         measure: figures beyond those of the 2D boxes, of street images and the results of each.
         in_space: whether results have a place in space, and are shown from above too.
-        parameters: of the node.
     """
 
     name: str
@@ -68,4 +67,3 @@ class DemoTask:
     extend: Callable[[Detections2D, Sequence[Found]], Detections2D]
     measure: Callable[[Sequence[Sample], Sequence[Detections2D]], list[Figure]]
     in_space: bool = False
-    parameters: Mapping[str, object] = field(default_factory=dict)

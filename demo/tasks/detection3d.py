@@ -100,5 +100,4 @@ DETECTION3D = DemoTask(
     _extend,
     _measure,
     in_space=True,
-    parameters={"fit_centre": True},
 )

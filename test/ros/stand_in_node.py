@@ -82,7 +82,9 @@ class StandIn(Detector):
     """A detector that never errs on rectangles."""
 
     def __init__(self):
-        super().__init__(lambda maps: maps, PRESETS[TASK])
+        # The middle of a rectangle is where the centre of its 3D box appears.
+        middles = {"fit_centre": False} if TASK == "detection3d" else {}
+        super().__init__(lambda maps: maps, PRESETS[TASK], **middles)
 
     def prepare(self, images, views):
         parts = [

@@ -56,15 +56,15 @@ class Detection3D(Task[Detections3D]):
         translate_sizes: bool | None = None,
         depth_is_homogeneous: bool | None = None,
         wrap_alphas: bool | None = None,
-        fit_centre: bool = False,
+        fit_centre: bool | None = None,
         mean_over_objects: bool = False,
     ) -> None:
         """Declare the heads.
 
         Args:
             num_classes: channels of the heat map.
-            compat: read results as the authors' code does; the default of the next three options,
-                the last of which is its reverse. Heads, targets and losses are the same.
+            compat: read results as the authors' code does; the default of the next four options,
+                the last two of which are its reverse. Heads, targets and losses are the same.
             translate_sizes: send the size of a 2D box through the whole way from the grid to the
                 image, the shift included. In the authors' code this makes every box 1.2 to 1.9
                 pixels too high at KITTI's image sizes. The published 2D numbers contain it.
@@ -83,7 +83,7 @@ class Detection3D(Task[Detections3D]):
         self.translate_sizes = compat if translate_sizes is None else translate_sizes
         self.depth_is_homogeneous = compat if depth_is_homogeneous is None else depth_is_homogeneous
         self.wrap_alphas = not compat if wrap_alphas is None else wrap_alphas
-        self.fit_centre = fit_centre
+        self.fit_centre = not compat if fit_centre is None else fit_centre
         self.mean_over_objects = mean_over_objects
         self.heads = (
             Head(
@@ -195,8 +195,8 @@ class Detection3D(Task[Detections3D]):
     ) -> list[Detections3D]:
         """Boxes of each image in its own pixels and in metres before its own camera.
 
-        The centre of the 2D box is taken for the place where the 3D box's centre appears, but with
-        the option `fit_centre`.
+        Without the option `fit_centre` the middle of the 2D box is taken for the place where the 3D
+        box's centre appears.
 
         Raises:
             ValueError: A view has no camera.

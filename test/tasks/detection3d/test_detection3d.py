@@ -225,7 +225,7 @@ def test_depth_is_positive_and_grows_as_the_logit_falls():
 
 
 def test_each_image_is_placed_by_its_own_camera(ideal_maps):
-    task = Detection3D(3)
+    task = Detection3D(3, fit_centre=False)
     near, far = CAMERA, CameraIntrinsics.pinhole(160, (40, 30), (64, 96))
     targets = task.encode(car(), VIEW, GRID)
     maps = {name: torch.cat([v, v]) for name, v in ideal_maps(task, targets, GRID).items()}
@@ -252,7 +252,7 @@ def test_compat_shifts_box_heights_and_depths_and_keeps_long_angles(ideal_maps):
     affine = torch.tensor([[1.0, 0, 0], [0, 1, 6]], dtype=torch.float64)
     view = View((64, 96), (64, 96), affine, shifted_camera(0.5))
     truth = car(alphas=torch.tensor([-3.0]))
-    own, theirs = Detection3D(3), Detection3D(3, compat=True)
+    own, theirs = Detection3D(3, fit_centre=False), Detection3D(3, compat=True)
     maps = ideal_maps(own, own.encode(truth, view, GRID), GRID)
     mine, compat = (task.decode(maps, [view])[0][:1] for task in (own, theirs))
     assert mine.boxes[0].tolist() == pytest.approx([10, 12, 43, 33], abs=1e-3)
@@ -306,6 +306,12 @@ def test_fit_finds_the_centre_of_near_and_cut_off_cars(ideal_maps):
     assert (misses[True][:3] < 1e-3).all()
     # Where two sides that meet are cut off, the steps grow small before the end.
     assert misses[True][3] < 0.2 * misses[False][3]
+
+
+def test_the_authors_form_does_not_look_for_the_centre():
+    assert Detection3D(3).fit_centre
+    assert not Detection3D(3, compat=True).fit_centre
+    assert Detection3D(3, compat=True, fit_centre=True).fit_centre
 
 
 def test_fit_keeps_the_middle_of_a_box_that_fills_the_image():

@@ -41,7 +41,9 @@ def truth_of(task_name, seed):
 
 def case(task_name):
     """A task, a wrong answer to two images, their targets, views and truths."""
-    task = build_task(task_name, 1 if task_name == "pose" else 3)
+    # The middles of these 2D boxes are where the centres of the 3D boxes appear.
+    middles = {"fit_centre": False} if task_name == "detection3d" else {}
+    task = build_task(task_name, 1 if task_name == "pose" else 3, **middles)
     names = ("a", "b", "c")[: task.num_classes]
     preset = ModelPreset(task_name, "resnet18", names, SIZE, Fit.CENTRE)
     views = [view_of(SIZE, preset, CAMERA)] * 2
