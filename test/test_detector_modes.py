@@ -215,7 +215,9 @@ def test_peaks_are_as_many_as_the_preset_says():
 def test_preset_and_options_reach_the_task():
     image = noise(60, 80)
     authors, corrected = detector_3d(compat=True)(image, CAMERA), detector_3d()(image, CAMERA)
-    named = detector_3d(compat=True, translate_sizes=False, depth_is_homogeneous=False)
+    named = detector_3d(
+        compat=True, translate_sizes=False, depth_is_homogeneous=False, fit_centre=True
+    )
     # The camera stands half a metre behind its own origin.
     assert (corrected.locations - authors.locations)[0, 2].item() == pytest.approx(0.5)
     assert not torch.equal(corrected.boxes, authors.boxes)
