@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,12 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions, QoSPolicyKind
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+PATIENCE = 2.0
+"""Seconds after which a kept message should have come.
+
+DDS can lose it while reader and writer are getting to know each other, and would not send it again.
+"""
 
 
 class FittingSubscription:
@@ -59,9 +66,15 @@ class FittingSubscription:
         self._node.destroy_subscription(self._subscription)
 
     def fit(self) -> None:
-        """Subscribe anew where the publishers of the moment want it; to be called regularly."""
+        """Subscribe anew where the publishers of the moment want it; to be called regularly.
+
+        So it does where a message that they keep for late subscribers does not come.
+        """
         wanted, profile = self._wanted(), self._subscription.qos_profile
-        if (wanted.reliability, wanted.durability) != (profile.reliability, profile.durability):
+        kept = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+        missing = kept and not self.received and time.monotonic() > self._began + PATIENCE
+        fitting = (wanted.reliability, wanted.durability)
+        if missing or fitting != (profile.reliability, profile.durability):
             self._node.destroy_subscription(self._subscription)
             self._subscription = self._subscribe()
 
@@ -100,6 +113,7 @@ class FittingSubscription:
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             qos_overriding_options=QoSOverridingOptions(policies),
         )
+        self._began = time.monotonic()
         if QoSPolicyKind.RELIABILITY in policies:
             self._forced = subscription.qos_profile.reliability
         return subscription
