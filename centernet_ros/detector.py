@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -10,12 +11,14 @@ import torch
 from torch import Tensor
 
 from centernet_ros.backends import Backend, choose_device, open_backend
+from centernet_ros.backends.cuda_graphs import RecordedRuns, record_cuda_graph
 from centernet_ros.checkpoint import load_model
 from centernet_ros.image import Image, check, normalise, resized_size, view_of, warp
 from centernet_ros.merging import keep_best, merge
 from centernet_ros.presets import ModelPreset
 from centernet_ros.structures import CameraIntrinsics, Detections2D, View
 from centernet_ros.tasks import TASK_ALIASES, build_task
+from centernet_ros.tasks.base import Task, to_cpu
 
 
 class Detector:
@@ -77,6 +80,7 @@ class Detector:
         self.task = build_task(
             preset.task, len(preset.class_names), compat=preset.compat, **task_options
         )
+        self._recorded: dict[tuple[int, bool], RecordedRuns] = {}
 
     @classmethod
     def from_checkpoint(
@@ -181,7 +185,17 @@ class Detector:
         if self.flip:
             mirrored = {name: value[len(views) :] for name, value in maps.items()}
             maps = {name: value[: len(views)] for name, value in maps.items()}
-        return self.task.decode(maps, views, self.max_detections, mirrored=mirrored)
+        if self.device.type != "cuda":
+            return self.task.decode(maps, views, self.max_detections, mirrored=mirrored)
+        # Many small kernels: a GPU runs them in less time than a CPU needs to launch them.
+        mode = self.max_detections, self.flip
+        if mode not in self._recorded:
+            collect = partial(_collect, self.task, tuple(maps), self.max_detections)
+            self._recorded[mode] = RecordedRuns(collect, record_cuda_graph)
+        answers = [*maps.values(), *(mirrored or {}).values()]
+        with torch.inference_mode():
+            found = self._recorded[mode](*answers)
+        return self.task.assemble(to_cpu(found), views)
 
     def _select(self, parts: Sequence[Detections2D]) -> Detections2D:
         """The results of one image, out of those of each scale."""
@@ -194,6 +208,16 @@ class Detector:
         if limit is not None:
             result = keep_best(result, limit)
         return result[result.scores >= self.score_threshold]
+
+
+def _collect(
+    task: Task[Any], names: Sequence[str], max_detections: int, *answers: Tensor
+) -> dict[str, Tensor]:
+    """What a task collects from raw maps, behind which those of mirrored inputs may follow."""
+    maps = dict(zip(names, answers, strict=False))
+    rest = answers[len(names) :]
+    mirrored = dict(zip(names, rest, strict=True)) if rest else None
+    return task.collect(task.values(maps, mirrored), max_detections)
 
 
 def _task_of(preset: ModelPreset) -> str:

@@ -6,15 +6,19 @@ A GPU runs most kernels of a small network in less time than a CPU needs to laun
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from centernet_ros.backends.cache import say
 
-Run = Callable[[Tensor], dict[str, Tensor]]
-Record = Callable[[Run, Tensor], Run]
+Run = Callable[..., dict[str, Tensor]]
+"""Tensors, whose shapes decide what is done, to named tensors."""
+
+Record = Callable[..., Run]
+"""A run and inputs like all that will come, to a recording of it."""
 
 SHAPES = 6
 """Recordings that are kept, enough for the paper's five scales; the longest unused goes."""
@@ -34,70 +38,82 @@ class RecordedRuns:
         """Nothing is recorded yet.
 
         Args:
-            run: input to maps, on one GPU.
-            record: what gives a recording of it for inputs like an example.
+            run: what is recorded, on one GPU.
+            record: what gives a recording of it for inputs like the examples.
         """
         self._run = run
         self._record = record
-        self._seen: set[tuple[int, ...]] = set()
-        self._recordings: OrderedDict[tuple[int, ...], Run] = OrderedDict()
+        self._seen: set[tuple[tuple[int, ...], ...]] = set()
+        self._recordings: OrderedDict[tuple[tuple[int, ...], ...], Run] = OrderedDict()
         self._failed = False
 
-    def __call__(self, batch: Tensor) -> dict[str, Tensor]:
-        """The function's maps; they stay as they are when it is called again."""
-        shape = tuple(batch.shape)
-        if shape in self._seen and shape not in self._recordings and not self._failed:
-            self._add(batch)
-        self._seen.add(shape)
-        recording = self._recordings.get(shape)
+    def __call__(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """The function's results; they stay as they are when it is called again."""
+        shapes = tuple(tuple(values.shape) for values in inputs)
+        if shapes in self._seen and shapes not in self._recordings and not self._failed:
+            self._add(shapes, inputs)
+        self._seen.add(shapes)
+        recording = self._recordings.get(shapes)
         if recording is None:
-            return self._run(batch)
-        self._recordings.move_to_end(shape)
-        return recording(batch)
+            return self._run(*inputs)
+        self._recordings.move_to_end(shapes)
+        return recording(*inputs)
 
-    def is_recorded(self, shape: Sequence[int]) -> bool:
-        """Whether there is a recording for inputs of a shape, or will never be one."""
-        return self._failed or tuple(shape) in self._recordings
+    def is_recorded(self, *shapes: Sequence[int]) -> bool:
+        """Whether there is a recording for inputs of these shapes, or will never be one."""
+        return self._failed or tuple(tuple(shape) for shape in shapes) in self._recordings
 
-    def _add(self, batch: Tensor) -> None:
+    def _add(self, shapes: tuple[tuple[int, ...], ...], inputs: Sequence[Tensor]) -> None:
         try:
-            self._recordings[tuple(batch.shape)] = self._record(self._run, batch)
+            self._recordings[shapes] = self._record(self._run, *inputs)
         except RuntimeError as error:
             if isinstance(error, torch.cuda.OutOfMemoryError):
                 raise
             self._failed = True
             reason = str(error).strip().split("\n", maxsplit=1)[0]
-            say(f"the network's kernels cannot be recorded, and run one by one ({reason})")
+            say(f"a GPU's kernels cannot be recorded, and run one by one ({reason})")
         if len(self._recordings) > SHAPES:
             self._recordings.popitem(last=False)
 
 
-def record_cuda_graph(run: Run, example: Tensor) -> Run:
-    """A function recorded as a CUDA graph.
+def record_cuda_graph(run: Run, *examples: Tensor) -> Run:
+    """A function recorded as a CUDA graph, with the fastest algorithms that cuDNN finds by trying.
 
     Args:
-        run: input to maps, without any look at a value on the way.
-        example: an input like all that will come.
+        run: inputs to named results, without any look at a value on the way.
+        examples: inputs like all that will come.
 
     Raises:
         RuntimeError: Something in it cannot be recorded.
     """
-    held = example.clone()
-    here = torch.cuda.current_stream(example.device)
-    beside = torch.cuda.Stream(example.device)  # type: ignore[no-untyped-call]
+    held = [example.clone() for example in examples]
+    here = torch.cuda.current_stream(held[0].device)
+    beside = torch.cuda.Stream(held[0].device)  # type: ignore[no-untyped-call]
     beside.wait_stream(here)
-    with torch.cuda.stream(beside):
-        for _ in range(WARM_UP):
-            run(held)
-    here.wait_stream(beside)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        maps = run(held)
+    with _trying_algorithms():
+        with torch.cuda.stream(beside):
+            for _ in range(WARM_UP):
+                run(*held)
+        here.wait_stream(beside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            results = run(*held)
 
-    def replay(batch: Tensor) -> dict[str, Tensor]:
-        held.copy_(batch)
+    def replay(*inputs: Tensor) -> dict[str, Tensor]:
+        for own, values in zip(held, inputs, strict=True):
+            own.copy_(values)
         graph.replay()
         # The next replay writes into the same memory.
-        return {name: values.clone() for name, values in maps.items()}
+        return {name: values.clone() for name, values in results.items()}
 
     return replay
+
+
+@contextmanager
+def _trying_algorithms() -> Iterator[None]:
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

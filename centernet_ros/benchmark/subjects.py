@@ -184,6 +184,7 @@ def time_stages(detector: Detector, *, repetitions: int) -> dict[str, Times]:
             "prepare": synchronised(lambda: detector.prepare([image], [view]), detector.device),
             "network": synchronised(lambda: detector.infer(batch), detector.device),
             "decode": lambda: detector.decode(maps, [view]),
+            "network + decode": lambda: detector.decode(detector.infer(batch), [view]),
         },
         repetitions,
     )

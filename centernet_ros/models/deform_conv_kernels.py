@@ -1,10 +1,11 @@
-"""Kernels of the deformable convolution in Triton: one forward, two backward.
+"""Kernels of the deformable convolution in Triton: one forward, one backward.
 
 Images, offsets, masks and results lie in memory pixel by pixel, (B * H * W, values), so that a
 sample is four short rows. Weights are (9 * C_in, C_out). Products are taken in the precision of
 the weights, sums and positions are float32.
 
-A constant in capitals is the size of a tile; `pixels` counts those of all images.
+A constant in capitals is the size of a tile, or a choice; `pixels` counts those of all images. A
+line is the distance of two pixels in memory, where offsets or masks are a part of longer rows.
 """
 
 import triton
@@ -12,16 +13,27 @@ import triton.language as tl
 
 
 @triton.jit
-def _place(offset, mask, pixel, inside, tap, height, width):
+def _place(
+    offset, mask, pixel, inside, tap, height, width,
+    offset_line, mask_line, raw_bias, RAW: tl.constexpr,
+):  # fmt: skip
     """Where a tap of each pixel samples.
+
+    With RAW, offsets and masks are what a convolution gave before its bias: `raw_bias` (27,) is to
+    be added, and the sigmoid of the sum is the factor.
 
     Returns:
         cell above and left of the sample (index into all pixels, row, column), the sample's
         distances below and right of it, and the tap's factor.
     """
-    dy = tl.load(offset + pixel * 18 + 2 * tap, mask=inside, other=0.0).to(tl.float32)
-    dx = tl.load(offset + pixel * 18 + 2 * tap + 1, mask=inside, other=0.0).to(tl.float32)
-    factor = tl.load(mask + pixel * 9 + tap, mask=inside, other=0.0).to(tl.float32)
+    moves = offset + pixel * offset_line + 2 * tap
+    dy = tl.load(moves, mask=inside, other=0.0).to(tl.float32)
+    dx = tl.load(moves + 1, mask=inside, other=0.0).to(tl.float32)
+    factor = tl.load(mask + pixel * mask_line + tap, mask=inside, other=0.0).to(tl.float32)
+    if RAW:
+        dy += tl.load(raw_bias + 2 * tap).to(tl.float32)
+        dx += tl.load(raw_bias + 2 * tap + 1).to(tl.float32)
+        factor = tl.sigmoid(factor + tl.load(raw_bias + 18 + tap).to(tl.float32))
     cell = pixel % (height * width)
     y = (cell // width + tap // 3 - 1).to(tl.float32) + dy
     x = (cell % width + tap % 3 - 1).to(tl.float32) + dx
@@ -67,18 +79,19 @@ def _mix(a, b, c, d, low, right):
 
 @triton.jit
 def forward_kernel(
-    image, offset, mask, weight, bias, result,
-    pixels, height, width, channels, outputs,
+    image, offset, mask, raw_bias, weight, bias, result,
+    pixels, height, width, channels, outputs, offset_line, mask_line,
+    RAW: tl.constexpr, RELU: tl.constexpr,
     PIXELS: tl.constexpr, CHANNELS: tl.constexpr, OUTPUTS: tl.constexpr,
 ):  # fmt: skip
-    """A tile (PIXELS, OUTPUTS) of the result."""
+    """A tile (PIXELS, OUTPUTS) of the result; with RELU negative values become zero."""
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     output = tl.program_id(1) * OUTPUTS + tl.arange(0, OUTPUTS)
     inside, wanted = pixel < pixels, output < outputs
     total = tl.zeros((PIXELS, OUTPUTS), dtype=tl.float32)
     for tap in range(9):
         first, row, column, low, right, factor = _place(
-            offset, mask, pixel, inside, tap, height, width
+            offset, mask, pixel, inside, tap, height, width, offset_line, mask_line, raw_bias, RAW
         )
         for start in range(0, channels, CHANNELS):
             channel = start + tl.arange(0, CHANNELS)
@@ -91,39 +104,43 @@ def forward_kernel(
             weights = tl.load(weight + rows, mask=known, other=0.0)
             total = tl.dot(sample.to(weights.dtype), weights, total, input_precision="ieee")
     total += tl.load(bias + output, mask=wanted, other=0.0).to(tl.float32)[None, :]
+    if RELU:
+        total = tl.maximum(total, 0.0)
     place = pixel[:, None] * outputs + output[None, :]
     known = inside[:, None] & wanted[None, :]
     tl.store(result + place, total.to(result.dtype.element_ty), mask=known)
 
 
 @triton.jit
-def input_gradient_kernel(
-    image, offset, mask, weight, gradient, image_gradient, offset_gradient, mask_gradient,
-    pixels, height, width, channels, outputs,
-    PIXELS: tl.constexpr, CHANNELS: tl.constexpr, OUTPUTS: tl.constexpr,
+def gradient_kernel(
+    image, offset, mask, columns, image_gradient, offset_gradient, mask_gradient,
+    pixels, height, width, channels, offset_line, mask_line,
+    PIXELS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of one tap of PIXELS pixels: of offsets, masks and, added up, of the image."""
+    """Gradients of one tap of PIXELS pixels: of offsets, masks and, added up, of the image.
+
+    `columns` (pixels, 9 * channels) holds the gradients of the samples, and then the samples
+    themselves, of which a product makes the gradient of the weights.
+    """
     pixel = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     tap = tl.program_id(1)
     inside = pixel < pixels
-    first, row, column, low, right, factor = _place(offset, mask, pixel, inside, tap, height, width)
+    first, row, column, low, right, factor = _place(
+        offset, mask, pixel, inside, tap, height, width, offset_line, mask_line, mask, False
+    )
     by_y = tl.zeros((PIXELS,), dtype=tl.float32)
     by_x = tl.zeros((PIXELS,), dtype=tl.float32)
     by_factor = tl.zeros((PIXELS,), dtype=tl.float32)
     for start in range(0, channels, CHANNELS):
         channel = start + tl.arange(0, CHANNELS)
-        by_sample = tl.zeros((PIXELS, CHANNELS), dtype=tl.float32)
-        for begin in range(0, outputs, OUTPUTS):
-            output = begin + tl.arange(0, OUTPUTS)
-            place = pixel[:, None] * outputs + output[None, :]
-            known = inside[:, None] & (output < outputs)[None, :]
-            own = tl.load(gradient + place, mask=known, other=0.0)
-            rows = (tap * channels + channel)[None, :] * outputs + output[:, None]
-            known = (channel < channels)[None, :] & (output < outputs)[:, None]
-            weights = tl.load(weight + rows, mask=known, other=0.0)
-            by_sample = tl.dot(own, weights, by_sample, input_precision="ieee")
+        place = columns + pixel[:, None].to(tl.int64) * (9 * channels) + tap * channels
+        known = inside[:, None] & (channel < channels)[None, :]
+        place += channel[None, :]
+        by_sample = tl.load(place, mask=known, other=0.0).to(tl.float32)
         a, b, c, d = _corners(image, first, row, column, inside, channel, channels, height, width)
-        by_factor += tl.sum(by_sample * _mix(a, b, c, d, low, right), axis=1)
+        sample = _mix(a, b, c, d, low, right)
+        tl.store(place, (sample * factor[:, None]).to(columns.dtype.element_ty), mask=known)
+        by_factor += tl.sum(by_sample * sample, axis=1)
         by_value = by_sample * factor[:, None]
         slope_y = (1 - right)[:, None] * (c - a) + right[:, None] * (d - b)
         slope_x = (1 - low)[:, None] * (b - a) + low[:, None] * (d - c)
@@ -139,35 +156,8 @@ def input_gradient_kernel(
                 image_gradient + cell[:, None] * channels + channel[None, :],
                 by_value * (share_y * share_x)[:, None],
                 mask=exists[:, None] & (channel < channels)[None, :],
+                sem="relaxed",
             )
     tl.store(offset_gradient + pixel * 18 + 2 * tap, by_y, mask=inside)
     tl.store(offset_gradient + pixel * 18 + 2 * tap + 1, by_x, mask=inside)
     tl.store(mask_gradient + pixel * 9 + tap, by_factor, mask=inside)
-
-
-@triton.jit
-def weight_gradient_kernel(
-    image, offset, mask, gradient, weight_gradient,
-    pixels, height, width, channels, outputs,
-    PIXELS: tl.constexpr, CHANNELS: tl.constexpr, OUTPUTS: tl.constexpr, SPLITS: tl.constexpr,
-):  # fmt: skip
-    """A tile (CHANNELS, OUTPUTS) of one tap's weights: what every SPLITS-th tile of pixels adds."""
-    tap = tl.program_id(0) % 9
-    channel = tl.program_id(0) // 9 * CHANNELS + tl.arange(0, CHANNELS)
-    output = tl.program_id(1) * OUTPUTS + tl.arange(0, OUTPUTS)
-    total = tl.zeros((CHANNELS, OUTPUTS), dtype=tl.float32)
-    for start in range(tl.program_id(2) * PIXELS, pixels, SPLITS * PIXELS):
-        pixel = start + tl.arange(0, PIXELS)
-        inside = pixel < pixels
-        first, row, column, low, right, factor = _place(
-            offset, mask, pixel, inside, tap, height, width
-        )
-        a, b, c, d = _corners(image, first, row, column, inside, channel, channels, height, width)
-        sample = _mix(a, b, c, d, low, right) * factor[:, None]
-        place = pixel[:, None] * outputs + output[None, :]
-        known = inside[:, None] & (output < outputs)[None, :]
-        own = tl.load(gradient + place, mask=known, other=0.0)
-        total = tl.dot(tl.trans(sample).to(own.dtype), own, total, input_precision="ieee")
-    place = (tap * channels + channel)[:, None] * outputs + output[None, :]
-    known = (channel < channels)[:, None] & (output < outputs)[None, :]
-    tl.atomic_add(weight_gradient + place, total, mask=known)

@@ -13,20 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchvision.ops import deform_conv2d
-from triton import cdiv
+from triton import cdiv, next_power_of_2
 
-from centernet_ros.models.deform_conv_kernels import (
-    forward_kernel,
-    input_gradient_kernel,
-    weight_gradient_kernel,
-)
+from centernet_ros.models.deform_conv_kernels import forward_kernel, gradient_kernel
 
 TAPS = 9
-PIXELS, CHANNELS, OUTPUTS = 64, 32, 64
-"""Of the tile that a program works on; outputs are the channels of the result."""
 
-SPLITS = 16
-"""Programs that share the pixels of a part of the weights' gradient."""
+GRADIENT_PIXELS, MOST_GRADIENT_CHANNELS = 32, 64
+"""Of the tile that a program of the gradients works on."""
+
+PROGRAMS = 264
+"""Two for each multiprocessor of a large GPU: with fewer, smaller tiles are better."""
 
 FEWEST_CHANNELS = 16
 """Of input and result: a matrix unit takes no fewer."""
@@ -40,6 +37,81 @@ def _pixel_rows(values: Tensor) -> Tensor:
     return values.permute(0, 2, 3, 1).contiguous()
 
 
+def _lines(values: Tensor) -> tuple[Tensor, int]:
+    """(B, C, H, W) to (B, H, W, C) whose pixels lie at equal distances, which is given too."""
+    rows = values.permute(0, 2, 3, 1)
+    batch, height, width, _ = rows.shape
+    line = rows.stride(2)
+    strides = (height * width * line, width * line, line, 1)
+    sizes = zip(rows.shape, rows.stride(), strides, strict=True)
+    if all(size == 1 or found == wanted for size, found, wanted in sizes) and batch:
+        return rows, line
+    return rows.contiguous(), rows.shape[3]
+
+
+def tap_rows(weight: Tensor) -> Tensor:
+    """Weights (C_out, C_in, 3, 3) in the order of the kernels, (9 * C_in, C_out)."""
+    outputs, channels = weight.shape[:2]
+    return weight.permute(2, 3, 1, 0).reshape(TAPS * channels, outputs).contiguous()
+
+
+def _tiles(pixels: int, outputs: int) -> dict[str, int]:
+    """Tile of the forward kernel: as large as leaves enough programs for the whole GPU."""
+    widest = 128 if outputs > 64 else 64
+    for size, wide, warps in ((128, widest, 8), (64, 64, 4), (32, 64, 4), (16, 64, 4)):
+        if cdiv(pixels, size) * cdiv(outputs, wide) >= PROGRAMS:
+            return {"PIXELS": size, "OUTPUTS": wide, "CHANNELS": 32, "num_warps": warps}
+    return {"PIXELS": 16, "OUTPUTS": 32, "CHANNELS": 64, "num_warps": 4}
+
+
+def forward(
+    x: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    taps: Tensor,
+    bias: Tensor,
+    *,
+    raw_bias: Tensor | None = None,
+    relu: bool = False,
+) -> Tensor:
+    """The sum of torchvision's operator without gradients.
+
+    Args:
+        x: (B, C_in, H, W).
+        offset: (B, 18, H, W); no copy where it is a part of the channels of a larger map whose
+            pixels are rows; so is `mask`.
+        mask: (B, 9, H, W).
+        taps: `tap_rows` of the weights, in the precision of `x`.
+        bias: (C_out,).
+        raw_bias: (27,) what is still to be added to offsets and masks, before the masks' sigmoid.
+        relu: negative results become zero.
+    """
+    image = _pixel_rows(x)
+    offset, offset_line = _lines(offset)
+    mask, mask_line = _lines(mask)
+    batch, height, width, channels = image.shape
+    outputs, pixels = taps.shape[1], batch * height * width
+    result = image.new_empty(batch, height, width, outputs)
+    sizes = (pixels, height, width, channels, outputs, offset_line, mask_line)
+    tiles = _tiles(pixels, outputs)
+    grid = (cdiv(pixels, tiles["PIXELS"]), cdiv(outputs, tiles["OUTPUTS"]))
+    with torch.cuda.device_of(image):  # type: ignore[no-untyped-call]
+        forward_kernel[grid](
+            image,
+            offset,
+            mask,
+            bias if raw_bias is None else raw_bias,
+            taps,
+            bias,
+            result,
+            *sizes,
+            raw_bias is not None,
+            relu,
+            **tiles,
+        )
+    return result.permute(0, 3, 1, 2)
+
+
 class _DeformConv(torch.autograd.Function):
     """The kernels with their gradients."""
 
@@ -47,45 +119,40 @@ class _DeformConv(torch.autograd.Function):
     def forward(  # noqa: PLR0917
         ctx: Any, x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor
     ) -> Tensor:
-        image, offset, mask = (_pixel_rows(values) for values in (x, offset, mask))
-        batch, height, width, channels = image.shape
-        taps = weight.permute(2, 3, 1, 0).reshape(TAPS, channels, -1).to(image.dtype).contiguous()
-        outputs, pixels = taps.shape[2], batch * height * width
-        result = image.new_empty(batch, height, width, outputs)
-        grid = (cdiv(pixels, PIXELS), cdiv(outputs, OUTPUTS))
-        sizes = (pixels, height, width, channels, outputs, PIXELS, CHANNELS, OUTPUTS)
-        with torch.cuda.device_of(image):  # type: ignore[no-untyped-call]
-            forward_kernel[grid](image, offset, mask, taps, bias, result, *sizes)
-        ctx.save_for_backward(image, offset, mask, taps)
+        taps = tap_rows(weight.to(x.dtype))
+        ctx.save_for_backward(x, offset, mask, taps)
         ctx.kinds = weight.dtype, bias.dtype
-        return result.permute(0, 3, 1, 2)
+        return forward(x, offset, mask, taps, bias)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        image, offset, mask, taps = ctx.saved_tensors
-        gradient = _pixel_rows(gradient)
+        x, offset, mask, taps = ctx.saved_tensors
+        image, gradient = _pixel_rows(x), _pixel_rows(gradient)
+        (offset, offset_line), (mask, mask_line) = _lines(offset), _lines(mask)
         batch, height, width, channels = image.shape
-        outputs, pixels = taps.shape[2], batch * height * width
-        sizes = (pixels, height, width, channels, outputs, PIXELS, CHANNELS, OUTPUTS)
-        # Sums of many programs: in half precision each addition would round.
+        outputs, pixels = taps.shape[1], batch * height * width
+        flat = gradient.reshape(pixels, outputs)
+        # The gradients of all samples; the kernel puts the samples into their places.
+        columns = flat @ taps.t()
+        # A sum of many programs: in half precision each addition would round.
         by_image = torch.zeros_like(image, dtype=torch.float32)
-        by_offset, by_mask = torch.empty_like(offset), torch.empty_like(mask)
-        by_taps = torch.zeros_like(taps, dtype=torch.float32)
-        grid = (cdiv(pixels, PIXELS), TAPS)
-        tiles = TAPS * cdiv(channels, CHANNELS), cdiv(outputs, OUTPUTS), SPLITS
+        by_offset = offset.new_empty(batch, height, width, 2 * TAPS)
+        by_mask = mask.new_empty(batch, height, width, TAPS)
+        wide = min(MOST_GRADIENT_CHANNELS, next_power_of_2(channels))
+        sizes = (pixels, height, width, channels, offset_line, mask_line, GRADIENT_PIXELS, wide)
+        grid = (cdiv(pixels, GRADIENT_PIXELS), TAPS)
         with torch.cuda.device_of(image):  # type: ignore[no-untyped-call]
-            input_gradient_kernel[grid](
-                image, offset, mask, taps, gradient, by_image, by_offset, by_mask, *sizes
+            gradient_kernel[grid](
+                image, offset, mask, columns, by_image, by_offset, by_mask, *sizes
             )
-            weight_gradient_kernel[tiles](image, offset, mask, gradient, by_taps, *sizes, SPLITS)
         weight_type, bias_type = ctx.kinds
-        by_weight = by_taps.reshape(3, 3, channels, outputs).permute(3, 2, 0, 1)
+        by_weight = (columns.t() @ flat).reshape(3, 3, channels, outputs).permute(3, 2, 0, 1)
         return (
             by_image.to(image.dtype).permute(0, 3, 1, 2),
             by_offset.permute(0, 3, 1, 2),
             by_mask.permute(0, 3, 1, 2),
             by_weight.to(weight_type),
-            gradient.sum(dim=(0, 1, 2), dtype=torch.float32).to(bias_type),
+            flat.sum(dim=0, dtype=torch.float32).to(bias_type),
         )
 
 
@@ -104,7 +171,7 @@ def deform_conv_by_triton(
 def fits(x: Tensor, weight: Tensor) -> bool:
     """Whether the kernels can run inputs and weights of these shapes and precisions."""
     outputs, channels = weight.shape[:2]
-    largest = max(x.numel() // channels * outputs, x.numel(), x.numel() // channels * 2 * TAPS)
+    largest = max(x.numel() // channels * outputs, x.numel(), x.numel() // channels * 32)
     return (
         x.dtype in (torch.float16, torch.bfloat16, torch.float32)
         and min(channels, outputs) >= FEWEST_CHANNELS

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import torch
 from torch import Tensor
 
 from centernet_ros.structures import Detections2D, View
@@ -34,6 +35,21 @@ def identity(value: Tensor) -> Tensor:
 def mirror(values: Tensor) -> Tensor:
     """Exchange left and right of a (B, C, H, W) map."""
     return values.flip(-1)
+
+
+def to_cpu(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same values on the CPU, after a single wait for the device that holds all of them."""
+    first = next(iter(values.values()))
+    if not first.is_cuda:
+        return dict(values)
+    copies = {
+        name: torch.empty_like(value, device="cpu", pin_memory=True)
+        for name, value in values.items()
+    }
+    for name, copy in copies.items():
+        copy.copy_(values[name], non_blocking=True)
+    torch.cuda.current_stream(first.device).synchronize()
+    return copies
 
 
 @dataclass(frozen=True)
@@ -100,10 +116,21 @@ class Task(ABC, Generic[Result]):
         """
 
     @abstractmethod
+    def collect(self, values: Maps, max_detections: int) -> dict[str, Tensor]:
+        """What the values at the best peaks say of objects on the grid: (B, K, ...) each.
+
+        It runs on the device of the values and never looks at one, so that it can be recorded.
+        """
+
+    @abstractmethod
+    def assemble(self, found: Mapping[str, Tensor], views: Sequence[View]) -> list[Result]:
+        """What `collect` found, on the CPU, as results of each image in its own pixels."""
+
     def read(
         self, values: Maps, views: Sequence[View], max_detections: int = MAX_DETECTIONS
     ) -> list[Result]:
         """Read the results of each image off a batch of values, best score first, on the CPU."""
+        return self.assemble(to_cpu(self.collect(values, max_detections)), views)
 
     def decode(
         self,
@@ -122,10 +149,14 @@ class Task(ABC, Generic[Result]):
             mirrored: what it answered to the same inputs with left and right exchanged; the two
                 answers are merged before anything is read.
         """
+        return self.read(self.values(maps, mirrored), views, max_detections)
+
+    def values(self, maps: Maps, mirrored: Maps | None = None) -> dict[str, Tensor]:
+        """Raw maps to values, merged with those of mirrored inputs; see `decode`."""
         values = self.activate(maps)
         if mirrored is not None:
             values = self.merge_mirrored(values, self.activate(mirrored))
-        return self.read(values, views, max_detections)
+        return values
 
     def activate(self, maps: Maps) -> dict[str, Tensor]:
         """Raw maps to values; the raw maps stay as they are."""

@@ -175,17 +175,6 @@ def gather(values: Tensor, indices: Tensor) -> Tensor:
     return values.flatten(2).gather(2, index).transpose(1, 2)
 
 
-def to_cpu(*values: Tensor) -> list[Tensor]:
-    """The same values on the CPU, after a single wait for the device that holds all of them."""
-    if not values[0].is_cuda:
-        return list(values)
-    copies = [torch.empty_like(value, device="cpu", pin_memory=True) for value in values]
-    for copy, value in zip(copies, values, strict=True):
-        copy.copy_(value, non_blocking=True)
-    torch.cuda.current_stream(values[0].device).synchronize()
-    return copies
-
-
 def read_boxes(values: Mapping[str, Tensor], peaks: Peaks) -> Tensor:
     """Boxes (B, K, 4) in cells at the peaks, from the values of `size` and `offset` (eq. 5)."""
     centres = peaks.points + gather(values["offset"], peaks.indices)

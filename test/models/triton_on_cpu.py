@@ -13,7 +13,13 @@ os.environ["TRITON_INTERPRET"] = "1"
 import torch
 from torchvision.ops import deform_conv2d
 
-from centernet_ros.models.deform_conv_triton import deform_conv_by_triton, works
+from centernet_ros.backends.up_sample_kernels import up_sample
+from centernet_ros.models.deform_conv_triton import (
+    deform_conv_by_triton,
+    forward,
+    tap_rows,
+    works,
+)
 
 NAMES = ("result", "x", "offset", "mask", "weight", "bias")
 CASES = {
@@ -51,7 +57,38 @@ def differences(dtype, shape, outputs, reach):
     return dict(zip(NAMES, shares, strict=True))
 
 
+def inference_difference():
+    """Of what a network without gradients does: raw offsets and masks in one map, then ReLU."""
+    torch.manual_seed(0)
+    x, raw = torch.randn(2, 16, 5, 6), torch.randn(2, 32, 5, 6)
+    raw = raw.contiguous(memory_format=torch.channels_last)
+    weight, bias, raw_bias = torch.randn(24, 16, 3, 3), torch.randn(24), torch.randn(27)
+    got = forward(
+        x, raw[:, :18], raw[:, 18:27], tap_rows(weight), bias, raw_bias=raw_bias, relu=True
+    )
+    offset, mask = (raw[:, :27] + raw_bias.view(-1, 1, 1)).split([18, 9], dim=1)
+    expected = deform_conv2d(x, offset, weight, bias, padding=1, mask=mask.sigmoid()).relu()
+    return ((got - expected).abs().max() / expected.max()).item()
+
+
+def up_sampling_difference(factor, *, adds):
+    torch.manual_seed(0)
+    layer = torch.nn.ConvTranspose2d(
+        6, 6, 2 * factor, stride=factor, padding=factor // 2, groups=6, bias=False
+    )
+    x = torch.randn(2, 6, 4, 5)
+    with torch.no_grad():
+        expected = layer(x)
+    addend = torch.randn_like(expected) if adds else None
+    got = up_sample(x, layer.weight.detach().flatten(1).t().contiguous(), factor, addend)
+    return (got - (expected if addend is None else expected + addend)).abs().max().item()
+
+
 if __name__ == "__main__":
     figures = {name: differences(*case) for name, case in CASES.items()}
+    figures["inference"] = inference_difference()
+    figures["up-sampling"] = [
+        up_sampling_difference(factor, adds=adds) for factor in (2, 4) for adds in (False, True)
+    ]
     figures["works"] = works(torch.device("cpu"), torch.float16)
     print(json.dumps(figures))

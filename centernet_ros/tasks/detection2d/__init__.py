@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from centernet_ros.structures import Detections2D, View
-from centernet_ros.tasks.base import HEATMAP_BIAS, MAX_DETECTIONS, Counts, Head, Maps, Task, mirror
+from centernet_ros.tasks.base import HEATMAP_BIAS, Counts, Head, Maps, Task, mirror
 from centernet_ros.tasks.heatmap import (
     count_coordinates,
     count_peaks,
@@ -21,7 +21,6 @@ from centernet_ros.tasks.heatmap import (
     masked_smooth_l1,
     place,
     read_boxes,
-    to_cpu,
 )
 
 MAX_OBJECTS = 128
@@ -109,13 +108,19 @@ class Detection2D(Task[Detections2D]):
             "offset": regression(maps["offset"], targets["offset"], index, mask, counts["offset"]),
         }
 
-    def read(
-        self, values: Maps, views: Sequence[View], max_detections: int = MAX_DETECTIONS
-    ) -> list[Detections2D]:
-        """Boxes of each image in its own pixels (eq. 5); see `Task.read`."""
+    def collect(self, values: Maps, max_detections: int) -> dict[str, Tensor]:
+        """Boxes in cells (eq. 5), scores and labels; see `Task.collect`."""
         peaks = find_peaks(values["heatmap"], max_detections)
-        boxes, scores, labels = to_cpu(read_boxes(values, peaks), peaks.scores, peaks.labels)
+        boxes = read_boxes(values, peaks)
+        return {"boxes": boxes, "scores": peaks.scores.float(), "labels": peaks.labels}
+
+    def assemble(self, found: Mapping[str, Tensor], views: Sequence[View]) -> list[Detections2D]:
+        """Boxes of each image in its own pixels; see `Task.assemble`."""
         return [
-            Detections2D(view.boxes_to_image(boxes[i]).float(), scores[i].float(), labels[i])
+            Detections2D(
+                view.boxes_to_image(found["boxes"][i]).float(),
+                found["scores"][i],
+                found["labels"][i],
+            )
             for i, view in enumerate(views)
         ]

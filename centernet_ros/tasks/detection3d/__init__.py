@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from centernet_ros.structures import Detections2D, Detections3D, View
-from centernet_ros.tasks.base import HEATMAP_BIAS, MAX_DETECTIONS, Counts, Head, Maps, Task, mirror
+from centernet_ros.tasks.base import HEATMAP_BIAS, Counts, Head, Maps, Task, mirror
 from centernet_ros.tasks.detection3d.angle import (
     count_angles,
     decode_alpha,
@@ -33,7 +33,6 @@ from centernet_ros.tasks.heatmap import (
     mean_l1,
     place,
     read_boxes,
-    to_cpu,
 )
 
 MAX_OBJECTS = 50
@@ -190,9 +189,19 @@ class Detection3D(Task[Detections3D]):
             },
         }
 
-    def read(
-        self, values: Maps, views: Sequence[View], max_detections: int = MAX_DETECTIONS
-    ) -> list[Detections3D]:
+    def collect(self, values: Maps, max_detections: int) -> dict[str, Tensor]:
+        """Boxes in cells, depths, dimensions, alphas, scores, labels; see `Task.collect`."""
+        peaks = find_peaks(values["heatmap"], max_detections)
+        return {
+            "boxes": read_boxes(values, peaks),
+            "depths": gather(values["depth"], peaks.indices).squeeze(-1),
+            "dimensions": gather(values["dimensions"], peaks.indices).float(),
+            "alphas": decode_alpha(gather(values["orientation"], peaks.indices).double()),
+            "scores": peaks.scores.float(),
+            "labels": peaks.labels,
+        }
+
+    def assemble(self, found: Mapping[str, Tensor], views: Sequence[View]) -> list[Detections3D]:
         """Boxes of each image in its own pixels and in metres before its own camera.
 
         Without the option `fit_centre` the middle of the 2D box is taken for the place where the 3D
@@ -201,20 +210,19 @@ class Detection3D(Task[Detections3D]):
         Raises:
             ValueError: A view has no camera.
         """
-        peaks = find_peaks(values["heatmap"], max_detections)
-        boxes, depths, dimensions, alphas, scores, labels = to_cpu(
-            read_boxes(values, peaks),
-            gather(values["depth"], peaks.indices).squeeze(-1),
-            gather(values["dimensions"], peaks.indices).float(),
-            decode_alpha(gather(values["orientation"], peaks.indices).double()),
-            peaks.scores.float(),
-            peaks.labels,
-        )
         results = []
         for i, view in enumerate(views):
-            places = self._place(boxes[i], depths[i], dimensions[i], alphas[i], view)
+            own = {name: value[i] for name, value in found.items()}
+            places = self._place(
+                own["boxes"], own["depths"], own["dimensions"], own["alphas"], view
+            )
             results.append(
-                Detections3D(scores=scores[i], labels=labels[i], dimensions=dimensions[i], **places)
+                Detections3D(
+                    scores=own["scores"],
+                    labels=own["labels"],
+                    dimensions=own["dimensions"],
+                    **places,
+                )
             )
         return results
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from centernet_ros.structures import NUM_JOINTS, Detections2D, Poses, View
-from centernet_ros.tasks.base import HEATMAP_BIAS, MAX_DETECTIONS, Counts, Head, Maps, Task, mirror
+from centernet_ros.tasks.base import HEATMAP_BIAS, Counts, Head, Maps, Task, mirror
 from centernet_ros.tasks.heatmap import (
     Placed,
     count_coordinates,
@@ -22,7 +22,6 @@ from centernet_ros.tasks.heatmap import (
     masked_l1,
     place,
     read_boxes,
-    to_cpu,
 )
 from centernet_ros.tasks.pose.joints import (
     MIRROR_ORDER,
@@ -181,10 +180,8 @@ class Pose(Task[Poses]):
         }
         return {**peaks, **values}
 
-    def read(
-        self, values: Maps, views: Sequence[View], max_detections: int = MAX_DETECTIONS
-    ) -> list[Poses]:
-        """People of each image in its own pixels; see `Task.read` and `snap`."""
+    def collect(self, values: Maps, max_detections: int) -> dict[str, Tensor]:
+        """Boxes and joints in cells, their scores, labels; see `Task.collect` and `snap`."""
         peaks = find_peaks(values["heatmap"], max_detections)
         boxes = read_boxes(values, peaks)
         vectors = gather(values["joints"], peaks.indices)
@@ -193,19 +190,26 @@ class Pose(Task[Poses]):
         joints, joint_scores = snap(
             vectors + peaks.points.unsqueeze(2), boxes, values, max_detections
         )
-        boxes, joints, joint_scores, scores, labels = to_cpu(
-            boxes, joints, joint_scores.float(), peaks.scores.float(), peaks.labels
-        )
+        return {
+            "boxes": boxes,
+            "joints": joints,
+            "joint_scores": joint_scores.float(),
+            "scores": peaks.scores.float(),
+            "labels": peaks.labels,
+        }
+
+    def assemble(self, found: Mapping[str, Tensor], views: Sequence[View]) -> list[Poses]:
+        """People of each image in its own pixels; see `Task.assemble`."""
         results = []
         for i, view in enumerate(views):
             order = list(MIRROR_ORDER) if view.mirrored else list(range(NUM_JOINTS))
             results.append(
                 Poses(
-                    boxes=view.boxes_to_image(boxes[i]).float(),
-                    scores=scores[i],
-                    labels=labels[i],
-                    keypoints=view.to_image(joints[i]).float()[:, order],
-                    keypoint_scores=joint_scores[i][:, order],
+                    boxes=view.boxes_to_image(found["boxes"][i]).float(),
+                    scores=found["scores"][i],
+                    labels=found["labels"][i],
+                    keypoints=view.to_image(found["joints"][i]).float()[:, order],
+                    keypoint_scores=found["joint_scores"][i][:, order],
                 )
             )
         return results
