@@ -207,6 +207,8 @@ class Detector:
             limit = self.max_detections
         if limit is not None:
             result = keep_best(result, limit)
+        if self.score_threshold <= 0:
+            return result
         return result[result.scores >= self.score_threshold]
 
 

@@ -24,7 +24,7 @@ from centernet_ros.presets import ModelPreset
 from centernet_ros.structures import Detections2D
 from centernet_ros.tasks.base import Task
 from training.config import OptimiserConfig
-from training.data.loading import Batch, EvaluationItem, evaluation_batches
+from training.data.loading import Batch, EvaluationItem, evaluation_batches, expand
 from training.data.sample import Sample, SampleSet
 from training.distributed import ALONE, World, wrap
 from training.learner import Learner, update_average
@@ -159,7 +159,7 @@ def _differentiate(
     """
     weights = next(network.parameters())
     device = weights.device
-    parts = [{name: value.to(device) for name, value in part.items()} for part in parts]
+    parts = [expand(part, device) for part in parts]
     counts = world.totals(_sums([task.counts(part) for part in parts]))
     shares, suspects = [], []
     for number, part in enumerate(parts, start=1):

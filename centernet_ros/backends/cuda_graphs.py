@@ -100,11 +100,12 @@ def record_cuda_graph(run: Run, *examples: Tensor) -> Run:
             results = run(*held)
 
     def replay(*inputs: Tensor) -> dict[str, Tensor]:
-        for own, values in zip(held, inputs, strict=True):
-            own.copy_(values)
+        torch._foreach_copy_(held, list(inputs))
         graph.replay()
         # The next replay writes into the same memory.
-        return {name: values.clone() for name, values in results.items()}
+        copies = {name: torch.empty_like(values) for name, values in results.items()}
+        torch._foreach_copy_(list(copies.values()), list(results.values()))
+        return copies
 
     return replay
 

@@ -43,6 +43,14 @@ def test_result_and_gradients_are_torchvisions(figures, case, limit):
     assert max(figures[case].values()) < limit, figures[case]
 
 
+def test_raw_offsets_without_gradients(figures):
+    assert figures["inference"] < 1e-5
+
+
+def test_up_sampling_is_the_transposed_convolution(figures):
+    assert max(figures["up-sampling"]) < 1e-5
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["fp16", "bf16", "fp32"])
@@ -53,16 +61,12 @@ def test_kernels_compile_for_a_gpu_that_is_not_there(kind):
 
     from centernet_ros.models import deform_conv_kernels as kernels
 
-    half = ("image", "offset", "mask", "weight", "result", "gradient")
+    half = ("image", "offset", "mask", "weight", "result", "columns", "raw_bias")
     half += ("offset_gradient", "mask_gradient")
-    full = ("bias", "image_gradient", "weight_gradient")
+    full = ("bias", "image_gradient")
     pointers = {**dict.fromkeys(half, f"*{kind}"), **dict.fromkeys(full, "*fp32")}
-    tiles = {"PIXELS": 64, "CHANNELS": 32, "OUTPUTS": 64, "SPLITS": 16}
-    for kernel in (
-        kernels.forward_kernel,
-        kernels.input_gradient_kernel,
-        kernels.weight_gradient_kernel,
-    ):
+    tiles = {"PIXELS": 64, "CHANNELS": 32, "OUTPUTS": 64, "RAW": True, "RELU": True}
+    for kernel in (kernels.forward_kernel, kernels.gradient_kernel):
         names = kernel.arg_names
         constants = {(i,): tiles[name] for i, name in enumerate(names) if name in tiles}
         kinds = dict.fromkeys(tiles, "constexpr") | pointers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,11 @@ from training.data.sample import DataError, Sample, SampleSet
 from training.distributed import ALONE, World
 
 Batch = dict[str, Tensor]
-"""`image` (B, H, W, 3) uint8, `sample` (B,) its number in the set, and the task's targets."""
+"""`image` (B, H, W, 3) uint8, `sample` (B,) its number in the set, and the task's targets.
+
+From the loader to `expand` a map (B, C, H, W) is `<name>.cells`, `<name>.values`, `<name>.shape`:
+with many classes it has megabytes of zeros for each image, which would cost more than all else.
+"""
 
 
 EvaluationItem = tuple[Sample, Tensor, View]
@@ -117,9 +121,39 @@ def training_batches(
     loader = DataLoader(
         TrainingSet(samples, config),
         batch_sampler=ShuffledSteps(config, len(samples), first_step, world),
+        collate_fn=compact,
         **_workers(config.data.workers),
     )
     return _without_traceback(loader)
+
+
+def compact(items: Sequence[Batch]) -> Batch:
+    """A batch of items, whose maps are told by what is not zero in them."""
+    batch: Batch = {}
+    for name in items[0]:
+        values = [item[name] for item in items]
+        if name == "image" or values[0].dim() != 3:
+            batch[name] = torch.stack(values)
+            continue
+        size = values[0].numel()
+        cells = [value.flatten().nonzero().flatten() for value in values]
+        batch[f"{name}.cells"] = torch.cat([own + i * size for i, own in enumerate(cells)])
+        batch[f"{name}.values"] = torch.cat(
+            [value.flatten()[own] for value, own in zip(values, cells, strict=True)]
+        )
+        batch[f"{name}.shape"] = torch.tensor([len(items), *values[0].shape])
+    return batch
+
+
+def expand(batch: Batch, device: torch.device) -> Batch:
+    """A batch of `compact` on a device, with its maps as the task drew them."""
+    moved = {name: value.to(device) for name, value in batch.items() if "." not in name}
+    for name in [name.removesuffix(".cells") for name in batch if name.endswith(".cells")]:
+        cells, values = (batch[f"{name}.{part}"].to(device) for part in ("cells", "values"))
+        whole = values.new_zeros(batch[f"{name}.shape"].tolist())
+        whole.view(-1)[cells] = values
+        moved[name] = whole
+    return moved
 
 
 class EvaluationSet(Dataset[EvaluationItem]):

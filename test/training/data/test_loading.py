@@ -14,7 +14,9 @@ from centernet_ros.ros.processes import child_process
 from training.config import DataConfig, LossConfig, OptimiserConfig, RunConfig, StreetSource
 from training.data.loading import (
     ShuffledSteps,
+    compact,
     evaluation_batches,
+    expand,
     training_batches,
     training_task,
 )
@@ -69,7 +71,7 @@ def test_worker_processes_change_nothing():
 
 
 def test_targets_are_those_of_the_augmented_image():
-    batch = next(iter(training_batches(SAMPLES, CONFIG, 0)))
+    batch = expand(next(iter(training_batches(SAMPLES, CONFIG, 0))), torch.device("cpu"))
 
     assert batch["image"].shape == (2, 64, 192, 3)
     assert batch["image"].dtype == torch.uint8
@@ -78,11 +80,26 @@ def test_targets_are_those_of_the_augmented_image():
     assert (peaks[batch["mask"]] == 1).all()
 
 
+def test_maps_travel_without_their_zeros():
+    items = [
+        {"heatmap": torch.zeros(2, 3, 4), "size": torch.rand(5, 2), "image": torch.ones(8, 8, 3)}
+        for _ in range(3)
+    ]
+    items[0]["heatmap"][1, 2, 3], items[2]["heatmap"][0, 0, 0] = 0.25, 1
+    batch = compact(items)
+
+    assert batch["heatmap.values"].tolist() == [0.25, 1]
+    whole = expand(batch, torch.device("cpu"))
+    assert list(whole) == ["size", "image", "heatmap"]
+    for name, value in whole.items():
+        assert value.equal(torch.stack([item[name] for item in items])), name
+
+
 def test_a_run_chooses_its_losses():
     preset = CONFIG.preset("abc")
     plain = training_task(CONFIG, preset)
     heavy = training_task(dataclasses.replace(CONFIG, loss=LossConfig(0.2, "smooth_l1")), preset)
-    (batch, *_) = training_batches(SAMPLES, CONFIG, 0)
+    batch = expand(next(iter(training_batches(SAMPLES, CONFIG, 0))), torch.device("cpu"))
     maps = {head.name: torch.zeros(2, head.channels, 16, 48) for head in plain.heads}
     batch["size"].fill_(4)
 
