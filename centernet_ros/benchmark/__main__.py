@@ -13,7 +13,13 @@ from typing import Any
 
 import torch
 
-from centernet_ros.backends import PRECISIONS, choose_backend, choose_device, open_backend
+from centernet_ros.backends import (
+    PRECISIONS,
+    choose_backend,
+    choose_device,
+    choose_precision,
+    open_backend,
+)
 from centernet_ros.benchmark.kernels import OPERATOR, time_kernels
 from centernet_ros.benchmark.machine import describe_machine, peak_memory
 from centernet_ros.benchmark.operations import count_operations, peak_rate
@@ -118,7 +124,8 @@ def _throughput(
     result = {}
     for size in options.batches:
         batch = torch.randn(size, 3, *preset.input_size, device=device)
-        backend(batch)
+        backend.prepare(batch.shape)  # a recording takes its time
+        next(iter(backend(batch).values())).cpu()
         start = time.perf_counter()
         for _ in range(max(2, options.repetitions // size)):
             maps = backend(batch)
@@ -130,7 +137,10 @@ def _throughput(
 def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
     """Every executor against eager PyTorch with torchvision's operator, as ratios."""
     clock = time.process_time if options.cpu_time else time.perf_counter
-    precisions = dict.fromkeys(["float32", *options.precisions])  # the baseline's first
+    # Elsewhere it is computed number by number: a network takes minutes.
+    usual = ["float32", "bfloat16"] if _has_bfloat16(device) else ["float32"]
+    chosen = options.precisions or usual
+    precisions = dict.fromkeys(["float32", *chosen])  # the baseline's first
     peaks = {precision: peak_rate(device, precision, clock) for precision in precisions}
     figures, rows = [], []
     for model, preset in _networks(options):
@@ -138,7 +148,7 @@ def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[s
             model,
             device,
             (options.batch, 3, *preset.input_size),
-            options.precisions,
+            chosen,
             repetitions=options.repetitions,
             clock=clock,
         )
@@ -186,6 +196,10 @@ def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[s
     for precision, rate in peaks.items():
         print(f"peak in {precision}: {1e-9 * rate:.0f} GFLOP/s, of a product or convolution")
     return figures
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    return device.type == "cuda" or choose_precision(device, ["bfloat16"]) == "bfloat16"
 
 
 def _stages(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
@@ -322,7 +336,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each rate of `node`")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     parser.add_argument(
-        "--precisions", nargs="+", choices=PRECISIONS[1:], default=["float32", "bfloat16"]
+        "--precisions",
+        nargs="+",
+        choices=PRECISIONS[1:],
+        help="of `executors`; by default float32, and bfloat16 where the processor multiplies in it",
     )
     parser.add_argument("--repetitions", type=int, default=20)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")

@@ -59,7 +59,12 @@ def test_machine_and_versions_come_along(run):
     assert machine["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert machine["threads"] == torch.get_num_threads()
     assert machine["processor"] in said.out
-    assert set(content["figures"][0]["stages"]) == {"prepare", "network", "decode"}
+    assert set(content["figures"][0]["stages"]) == {
+        "prepare",
+        "network",
+        "decode",
+        "network + decode",
+    }
 
 
 def test_the_deformable_convolution_by_itself(run):
