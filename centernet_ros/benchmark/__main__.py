@@ -339,7 +339,7 @@ def _parser() -> argparse.ArgumentParser:
         "--precisions",
         nargs="+",
         choices=PRECISIONS[1:],
-        help="of `executors`; by default float32, and bfloat16 where the processor multiplies in it",
+        help="of `executors`; by default float32, and bfloat16 where the processor has it",
     )
     parser.add_argument("--repetitions", type=int, default=20)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
