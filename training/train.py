@@ -16,7 +16,7 @@ from types import FrameType
 
 import torch
 
-from centernet_ros.backends import choose_device
+from centernet_ros.backends import choose_device, has_bfloat16
 from centernet_ros.checkpoint import CheckpointError, load_model, load_trunk, load_weights
 from centernet_ros.models import build_model
 from centernet_ros.models.centernet import CenterNet
@@ -58,6 +58,12 @@ def run(
     world.check_divides(config.optimiser.batch_size, config.optimiser.accumulate)
     if config.threads:
         torch.set_num_threads(config.threads)
+    if config.optimiser.precision == "bfloat16" and not has_bfloat16(device):
+        print(
+            "training.train: this processor only imitates bfloat16, which takes many times longer: "
+            "--set optimiser.precision=float32",
+            file=sys.stderr,
+        )
     torch.manual_seed(config.seed)
     samples = open_training_samples(config)
     # Opened before the training, so that mistakes show at once.

@@ -25,6 +25,7 @@ __all__ = [
     "choose_backend",
     "choose_device",
     "choose_precision",
+    "has_bfloat16",
     "missing_packages",
     "open_backend",
 ]
@@ -90,12 +91,14 @@ def choose_backend(device: torch.device) -> str:
 def choose_precision(device: torch.device, harmless: Collection[str]) -> str:
     """The fastest of `float32` and the precisions that cost these weights nothing, on a device."""
     if device.type == "cpu":
-        return "bfloat16" if "bfloat16" in harmless and _cpu_has_bfloat16() else "float32"
+        return "bfloat16" if "bfloat16" in harmless and has_bfloat16(device) else "float32"
     return next((name for name in ("float16", "bfloat16") if name in harmless), "float32")
 
 
-def _cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies in bfloat16; without, it would be slower than float32."""
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies in bfloat16; a processor that does not is far slower in it."""
+    if device.type != "cpu":
+        return True
     try:
         words = set(Path("/proc/cpuinfo").read_text().split())
     except OSError:

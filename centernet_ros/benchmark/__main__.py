@@ -17,7 +17,7 @@ from centernet_ros.backends import (
     PRECISIONS,
     choose_backend,
     choose_device,
-    choose_precision,
+    has_bfloat16,
     open_backend,
 )
 from centernet_ros.benchmark.kernels import OPERATOR, time_kernels
@@ -138,7 +138,7 @@ def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[s
     """Every executor against eager PyTorch with torchvision's operator, as ratios."""
     clock = time.process_time if options.cpu_time else time.perf_counter
     # Elsewhere it is computed number by number: a network takes minutes.
-    usual = ["float32", "bfloat16"] if _has_bfloat16(device) else ["float32"]
+    usual = ["float32", "bfloat16"] if has_bfloat16(device) else ["float32"]
     chosen = options.precisions or usual
     precisions = dict.fromkeys(["float32", *chosen])  # the baseline's first
     peaks = {precision: peak_rate(device, precision, clock) for precision in precisions}
@@ -196,10 +196,6 @@ def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[s
     for precision, rate in peaks.items():
         print(f"peak in {precision}: {1e-9 * rate:.0f} GFLOP/s, of a product or convolution")
     return figures
-
-
-def _has_bfloat16(device: torch.device) -> bool:
-    return device.type == "cuda" or choose_precision(device, ["bfloat16"]) == "bfloat16"
 
 
 def _stages(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
