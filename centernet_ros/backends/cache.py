@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from centernet_ros import models
 
 KEPT = 8
 """Converted networks that are kept; the one that was not used for longest goes first."""
+
+ABANDONED = 3600.0
+"""Seconds after which a folder that is not whole belongs to a process that was ended."""
 
 DIGEST = "sha256"
 """File of an entry that tells whether the others are as they were written."""
@@ -93,5 +97,8 @@ def _digest(folder: Path) -> str:
 def _forget_oldest(folder: Path) -> None:
     entries = [path for path in folder.iterdir() if (path / DIGEST).is_file()]
     entries.sort(key=lambda path: path.stat().st_mtime)
-    for path in entries[:-KEPT]:
+    ended = time.time() - ABANDONED
+    partial = [path for path in folder.iterdir() if not (path / DIGEST).is_file()]
+    abandoned = [path for path in partial if path.is_dir() and path.stat().st_mtime < ended]
+    for path in [*entries[:-KEPT], *abandoned]:
         shutil.rmtree(path, ignore_errors=True)

@@ -85,8 +85,10 @@ class Standby:
         """Begin to get the successor ready for a shape, unless the thread is busy or has failed."""
         if self.failure or (self._thread is not None and self._thread.is_alive()):
             return
+        # Never a daemon, which the thread of a node would hand on: Python's end breaks those off in
+        # the middle of C++, which aborts the process.
         self._thread = threading.Thread(
-            target=self._get_ready, args=(tuple(shape),), name="backend-standby"
+            target=self._get_ready, args=(tuple(shape),), name="backend-standby", daemon=False
         )
         self._thread.start()
 

@@ -11,6 +11,8 @@ import gc
 import os
 import platform
 import signal
+import sys
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -29,8 +31,21 @@ def main(args: Sequence[str] | None = None, open_detector: OpenDetector | None =
         open_detector: makes the detector in place of the one of the weights file.
 
     Returns:
-        Exit status: 0 after a signal, 1 when the node could not start.
+        Exit status: 0 after a signal, 1 when the node could not start. Where a thread is still busy
+        then, the process ends at once instead.
     """
+    status = _run(args, open_detector)
+    if threading.active_count() > 1:
+        # Converting a network for another executor takes up to a minute and cannot be broken off.
+        # What it writes gets its name when it is whole.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def _run(args: Sequence[str] | None, open_detector: OpenDetector | None) -> int:
+    """The exit status, once the node is done."""
     signals = _QuietSignals()
     _keep_freed_memory()
     import rclpy

@@ -70,6 +70,17 @@ def test_oldest_go():
     }
 
 
+def test_what_an_ended_process_left_goes_but_not_what_is_being_written():
+    cached("first", Builder(), "")
+    left, written = (cache_folder() / f"second.{name}" for name in ("left", "written"))
+    for folder in (left, written):
+        folder.mkdir()
+        (folder / "network.bin").write_bytes(b"wei")
+    os.utime(left, (1, 1))
+    cached("third", Builder(), "")
+    assert {path.name for path in cache_folder().iterdir()} == {"first", "third", written.name}
+
+
 def test_key_follows_weights_network_and_facts():
     torch.manual_seed(0)
     model = nn.Conv2d(3, 4, 3)

@@ -58,6 +58,19 @@ def test_serves_meanwhile_then_changes_over(capsys):
     assert capsys.readouterr().err == "centernet_ros: running on openvino now\n"
 
 
+def test_the_thread_is_no_daemon_even_if_it_is_started_by_one():
+    fast = Constant("openvino", 2.0)
+    fast.gate.clear()
+    backend = standby(fast)
+    node = threading.Thread(target=lambda: [value(backend) for _ in range(2)], daemon=True)
+    node.start()
+    node.join()
+    (ours,) = [thread for thread in threading.enumerate() if thread.name == "backend-standby"]
+    assert not ours.daemon
+    fast.gate.set()
+    backend.wait()
+
+
 def test_a_size_that_comes_once_is_not_prepared():
     fast = Constant("openvino", 2.0)
     backend = standby(fast)

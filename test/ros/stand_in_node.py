@@ -11,6 +11,7 @@ diagonal of the box.
 
 import os
 import sys
+import threading
 import time
 
 import cv2
@@ -37,6 +38,8 @@ SECONDS = float(os.environ.get("STAND_IN_SECONDS", "0"))
 """What the network takes for an image."""
 LOADING = float(os.environ.get("STAND_IN_LOADING", "0"))
 """What it takes to load the network; the start of it is printed."""
+CONVERTING = float(os.environ.get("STAND_IN_CONVERTING", "0"))
+"""What a thread takes to get another executor ready, from the start on."""
 TASK = os.environ.get("STAND_IN_TASK", "detection2d")
 
 
@@ -129,6 +132,8 @@ def open_stand_in(parameters):
     if LOADING:
         print("loading", flush=True)
         time.sleep(LOADING)
+    if CONVERTING:
+        threading.Thread(target=time.sleep, args=(CONVERTING,)).start()
     return StandIn()
 
 

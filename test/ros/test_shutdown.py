@@ -43,12 +43,12 @@ def test_interrupt_during_the_imports(start_node, peer):
         assert child.output == ""
 
 
-def test_signals_while_loading_and_in_quick_succession(start_node):
+def test_signals_while_loading_while_converting_and_in_quick_succession(start_node):
     # All at once, as each process takes seconds to start.
     with (
         start_node(variables={"STAND_IN_LOADING": "300"}) as interrupted,
         start_node(variables={"STAND_IN_LOADING": "300"}) as terminated,
-        start_node() as hurried,
+        start_node(variables={"STAND_IN_CONVERTING": "300"}) as hurried,
     ):
         interrupted.wait_for_output("loading", 60)
         interrupted.send(signal.SIGINT)
