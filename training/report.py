@@ -6,12 +6,12 @@ import dataclasses
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
-import torchvision
 import yaml
 
 from training.checkpoints import MEASUREMENTS_FILE
@@ -81,7 +81,7 @@ def _facts(
         "time waiting for images": f"{waited / seconds:.0%}" if steps else "-",
         "device": device,
         "versions": f"Python {platform.python_version()}, torch {torch.__version__}, "
-        f"torchvision {torchvision.__version__}, OpenCV {cv2.__version__}",
+        f"torchvision {version('torchvision')}, OpenCV {cv2.__version__}",
     }
     lines = [f"| {name} | {value} |" for name, value in rows.items()]
     return "\n".join(["| | |", "|---|---|", *lines])

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck
 from torchvision.ops import deform_conv2d
 
 from centernet_ros.backends import (
@@ -28,6 +27,7 @@ from centernet_ros.image import Image, view_of
 from centernet_ros.models import build_model
 from centernet_ros.models.centernet import CenterNet
 from centernet_ros.models.deform_conv import DeformConv
+from centernet_ros.models.resnet import Bottleneck
 from centernet_ros.presets import Fit, ModelPreset
 from centernet_ros.structures import CameraIntrinsics
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torchvision
 from torch import Tensor, nn
 
 from centernet_ros.checkpoint.authors import is_authors, recognise, to_authors, to_ours
@@ -76,6 +75,8 @@ def _imagenet(backbone: str) -> dict[str, Tensor]:
         raise CheckpointError(
             f"torchvision has no ImageNet weights of {backbone}: give a file with its trunk instead"
         )
+    import torchvision  # takes seconds
+
     weights = torchvision.models.get_model_weights(IMAGENET[backbone])["IMAGENET1K_V1"]
     try:
         return dict(weights.get_state_dict(progress=False, check_hash=True))

@@ -9,7 +9,6 @@ from types import ModuleType
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import deform_conv2d
 
 KERNEL = 3
 TAPS = KERNEL * KERNEL
@@ -62,6 +61,8 @@ def _deform_conv(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: 
     """The fastest way for this device and purpose; see `deform_conv_by_sampling`."""
     # ONNX knows the operator itself (opset 19).
     if x.device.type != "cpu" or torch.onnx.is_in_onnx_export():
+        from torchvision.ops import deform_conv2d  # takes seconds to import
+
         out: Tensor = deform_conv2d(x, offset, weight, bias, padding=1, mask=mask)
         return out
     if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import resnet
+
+from centernet_ros.models.resnet import WIDTHS, BasicBlock, stages, stem
 
 CHANNELS = 64
-WIDTHS = (64, 128, 256, 512)
-"""Channels of the trunk's stages, which lie at strides 4, 8, 16, 32."""
 
 
 def resnet18_pyramid() -> ResNetPyramid:
@@ -37,14 +36,17 @@ class ResNetPyramid(nn.Module):
     out_channels = CHANNELS
     head_channels = CHANNELS
 
-    def __init__(self, stages: int) -> None:
+    def __init__(self, depth: int) -> None:
+        """Random weights.
+
+        Args:
+            depth: stages of the trunk.
+        """
         super().__init__()
-        self.input_multiple = 2 ** (stages + 1)
-        trunk = resnet.resnet18(weights=None)
-        self.stem = nn.Sequential(trunk.conv1, trunk.bn1, trunk.relu, trunk.maxpool)
-        layers = [trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4]
-        self.stages = nn.ModuleList(layers[:stages])
-        self.lateral = nn.ModuleList(nn.Conv2d(width, CHANNELS, 1) for width in WIDTHS[:stages])
+        self.input_multiple = 2 ** (depth + 1)
+        self.stem = stem()
+        self.stages = nn.ModuleList(stages(BasicBlock, (2,) * depth))
+        self.lateral = nn.ModuleList(nn.Conv2d(width, CHANNELS, 1) for width in WIDTHS[:depth])
         self.smooth = nn.Sequential(
             nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False),
             nn.BatchNorm2d(CHANNELS),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +27,12 @@ class LabelledImage:
 
     Attributes:
         name: what messages and result files call it.
-        path: the file.
+        file: the file.
         size: height, width in pixels as the label says; None where it does not.
     """
 
     name: str
-    path: Path
+    file: str
     size: tuple[int, int] | None
 
 
@@ -61,13 +63,16 @@ class LabelledObject:
 class LabelledImages:
     """A `SampleSet` of image files; use `collect`.
 
-    Labels lie in arrays over all images, which another process receives at once.
+    Labels lie in arrays and lists over all images, which a loader's worker receives at once: a
+    hundred thousand objects of Python would take seconds for each.
 
     Attributes:
         task: `detection2d` or `pose`.
         benchmark: `coco` or `voc`.
         class_names: name of each label.
-        images: the files.
+        names: (I,) what messages and result files call an image.
+        files: (I,) its file.
+        sizes: (I,) its height, width as the label says; None where it does not.
         starts: (I + 1,) first object of each image, then the number of objects.
         boxes: (A, 4) x1, y1, x2, y2 in pixels.
         labels: (A,).
@@ -79,7 +84,9 @@ class LabelledImages:
     task: str
     benchmark: str
     class_names: tuple[str, ...]
-    images: Sequence[LabelledImage]
+    names: Sequence[str]
+    files: Sequence[str]
+    sizes: Sequence[tuple[int, int] | None]
     starts: NDArray[np.int64]
     boxes: NDArray[np.float32]
     labels: NDArray[np.int64]
@@ -87,23 +94,17 @@ class LabelledImages:
     areas: NDArray[np.float32]
     joints: NDArray[np.float32]
 
-    @property
-    def names(self) -> Sequence[str]:
-        """Name of each image."""
-        return [image.name for image in self.images]
-
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
         """See `SampleSet`."""
-        image = self.images[index]
         rows = np.arange(self.starts[index], self.starts[index + 1])
         ignored = rows[self.ignored[rows]]
         rows = rows[~self.ignored[rows]]
         return Sample(
-            name=image.name,
-            image=read_image(image.path, image.size),
+            name=self.names[index],
+            image=read_image(Path(self.files[index]), self.sizes[index]),
             truth=self._truth(rows),
             ignored=self._boxes(ignored),
             areas=torch.from_numpy(self.areas[rows]),
@@ -130,7 +131,9 @@ class LabelledImages:
         kept = np.flatnonzero(np.diff(self.starts)).tolist()
         return dataclasses.replace(
             self,
-            images=[self.images[index] for index in kept],
+            names=[self.names[index] for index in kept],
+            files=[self.files[index] for index in kept],
+            sizes=[self.sizes[index] for index in kept],
             starts=np.append(self.starts[kept], self.starts[-1]),
         )
 
@@ -171,7 +174,9 @@ def collect(
         task=task,
         benchmark=benchmark,
         class_names=tuple(class_names),
-        images=images,
+        names=[image.name for image in images],
+        files=[image.file for image in images],
+        sizes=[image.size for image in images],
         starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         boxes=np.array([item.box for item in kept], np.float32).reshape(-1, 4),
         labels=np.array([item.label for item in kept], np.int64),
@@ -189,21 +194,22 @@ def box_problem(box: Sequence[float], size: tuple[int, int] | None) -> str:
     A box may stand out of the image, as in some data sets it does for objects that are cut off.
     """
     x1, y1, x2, y2 = box
-    numbers = ", ".join(f"{value:g}" for value in box)
-    if not np.isfinite(box).all():
-        return f"the box ({numbers}) is not finite"
-    if x2 < x1 or y2 < y1:
-        return f"the box ({numbers}) is inverted: expected x1 <= x2 and y1 <= y2"
-    if size is not None and (x2 < 0 or y2 < 0 or x1 > size[1] or y1 > size[0]):
-        return f"the box ({numbers}) lies outside the image of {size[1]}x{size[0]} pixels"
-    return ""
+    if not math.isfinite(x1 + y1 + x2 + y2):
+        problem = "is not finite"
+    elif x2 < x1 or y2 < y1:
+        problem = "is inverted: expected x1 <= x2 and y1 <= y2"
+    elif size is not None and (x2 < 0 or y2 < 0 or x1 > size[1] or y1 > size[0]):
+        problem = f"lies outside the image of {size[1]}x{size[0]} pixels"
+    else:
+        return ""
+    return f"the box ({', '.join(f'{value:g}' for value in box)}) {problem}"
 
 
 def _check_files(images: Sequence[LabelledImage]) -> None:
     if not images:
         raise DataError("there is no image in this data set")
-    missing = [image for image in images if not image.path.is_file()]
+    missing = [image for image in images if not os.path.isfile(image.file)]
     if missing:
         raise DataError(
-            f"{missing[0].path}: no such image ({len(missing)} of {len(images)} are missing)"
+            f"{missing[0].file}: no such image ({len(missing)} of {len(images)} are missing)"
         )

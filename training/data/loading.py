@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import multiprocessing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -205,19 +205,18 @@ def _workers(count: int) -> dict[str, Any]:
     """What a DataLoader needs to know of its processes."""
     if not count:
         return {"num_workers": 0}
-    # Spawned, not forked: a fork inherits the locks of OpenCV's and OpenMP's threads, and a worker
-    # that finds one of them taken waits for ever.
+    # Not forked from this process: a fork inherits the locks of OpenCV's and OpenMP's threads, and
+    # who finds one of them taken waits for ever. Nor spawned: each worker would import PyTorch.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["training.data.fork_server"])
     return {
         "num_workers": count,
         "worker_init_fn": _prepare_worker,
-        "multiprocessing_context": "spawn",
+        "multiprocessing_context": context,
     }
 
 
 def _prepare_worker(_worker: int) -> None:
     """Make a process that renders and warps a modest companion of the training process."""
-    # A signal to the whole group (Ctrl-C) is for the training process, which then ends this one:
-    # by a signal too, so that ignoring signals would make it wait for ever.
-    os.setpgid(0, 0)
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
