@@ -98,7 +98,9 @@ def run(
         done = train(
             learner,
             task,
-            batches=training_batches(samples, config, progress.step, world),
+            batches=training_batches(
+                samples, config, progress.step, world, pinned=device.type == "cuda"
+            ),
             preset=preset,
             config=config.optimiser,
             steps_per_epoch=steps_per_epoch,

@@ -1,7 +1,7 @@
 """ResNet trunks with the authors' deformable up-sampling: the paper's figure 6b.
 
 The trunks (He et al. 2016) are torchvision's, weight for weight. They stand here because importing
-torchvision takes as long as PyTorch itself, and a CPU needs nothing else of it.
+torchvision takes seconds, and a CPU needs nothing else of it.
 """
 
 from __future__ import annotations

@@ -111,9 +111,21 @@ def training_task(config: RunConfig, preset: ModelPreset) -> Task[Any]:
 
 
 def training_batches(
-    samples: SampleSet, config: RunConfig, first_step: int, world: World = ALONE
+    samples: SampleSet,
+    config: RunConfig,
+    first_step: int,
+    world: World = ALONE,
+    *,
+    pinned: bool = False,
 ) -> Iterator[Batch]:
     """Every batch of the run from a step on: this process's share of it, see `ShuffledSteps`.
+
+    Args:
+        samples: the images.
+        config: the run.
+        first_step: steps done before.
+        world: the processes that share the batches.
+        pinned: whether batches lie in memory that a GPU reads by itself.
 
     Raises:
         DataError: An image cannot be used.
@@ -122,6 +134,7 @@ def training_batches(
         TrainingSet(samples, config),
         batch_sampler=ShuffledSteps(config, len(samples), first_step, world),
         collate_fn=compact,
+        pin_memory=pinned,
         **_workers(config.data.workers),
     )
     return _without_traceback(loader)
@@ -147,9 +160,11 @@ def compact(items: Sequence[Batch]) -> Batch:
 
 def expand(batch: Batch, device: torch.device) -> Batch:
     """A batch of `compact` on a device, with its maps as the task drew them."""
-    moved = {name: value.to(device) for name, value in batch.items() if "." not in name}
+    # A GPU copies by itself what is pinned, in the order of its work.
+    there = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+    moved = {name: value for name, value in there.items() if "." not in name}
     for name in [name.removesuffix(".cells") for name in batch if name.endswith(".cells")]:
-        cells, values = (batch[f"{name}.{part}"].to(device) for part in ("cells", "values"))
+        cells, values = there[f"{name}.cells"], there[f"{name}.values"]
         whole = values.new_zeros(batch[f"{name}.shape"].tolist())
         whole.view(-1)[cells] = values
         moved[name] = whole
