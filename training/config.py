@@ -181,8 +181,9 @@ class OptimiserConfig:
         warmup_steps: steps over which the learning rate rises from zero.
         schedule: `step` (a tenth after each of `drops`) or `cosine` (to zero at the end).
         drops: epochs after which `step` lowers the learning rate.
-        precision: `float32`; `bfloat16`, or on GPUs `float16`, for the convolutions; `float64` to
-            compare runs, whose rounding the training multiplies from step to step.
+        precision: `float32`; `bfloat16`, or on GPUs `float16`, for the convolutions; `auto`:
+            `bfloat16` where the device multiplies in it, else `float32`; `float64` to compare runs,
+            whose rounding the training multiplies from step to step.
         shared_statistics: let batch normalisation see the images of all processes, so that their
             number changes nothing; else each sees its own images, as with the authors.
         clip: largest norm of the gradient, which is shortened to it; 0: any.
@@ -202,8 +203,8 @@ class OptimiserConfig:
     average: float = 0.0
 
     def __post_init__(self) -> None:
-        schedules, precisions = ("step", "cosine"), ("float32", "bfloat16", "float16", "float64")
-        _check_known("optimiser.schedule", self.schedule, schedules)
+        precisions = ("auto", "float32", "bfloat16", "float16", "float64")
+        _check_known("optimiser.schedule", self.schedule, ("step", "cosine"))
         _check_known("optimiser.precision", self.precision, precisions)
         size, parts = self.batch_size, self.accumulate
         check(size > 0, f"optimiser.batch_size: {size} is not positive")

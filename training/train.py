@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -58,12 +59,7 @@ def run(
     world.check_divides(config.optimiser.batch_size, config.optimiser.accumulate)
     if config.threads:
         torch.set_num_threads(config.threads)
-    if config.optimiser.precision == "bfloat16" and not has_bfloat16(device):
-        print(
-            "training.train: this processor only imitates bfloat16, which takes many times longer: "
-            "--set optimiser.precision=float32",
-            file=sys.stderr,
-        )
+    config = _with_precision(config, device)
     torch.manual_seed(config.seed)
     samples = open_training_samples(config)
     # Opened before the training, so that mistakes show at once.
@@ -116,6 +112,21 @@ def run(
     if world.leads:
         _finish(config, checkpoints, device, total, len(samples))
     return 0
+
+
+def _with_precision(config: RunConfig, device: torch.device) -> RunConfig:
+    """The configuration with the precision that `auto` means on a device."""
+    precision, fast = config.optimiser.precision, has_bfloat16(device)
+    if precision == "bfloat16" and not fast:
+        print(
+            "training.train: this processor only imitates bfloat16, which takes many times longer: "
+            "--set optimiser.precision=float32",
+            file=sys.stderr,
+        )
+    if precision != "auto":
+        return config
+    chosen = "bfloat16" if fast else "float32"
+    return replace(config, optimiser=replace(config.optimiser, precision=chosen))
 
 
 def _network(config: RunConfig, preset: ModelPreset) -> CenterNet:

@@ -97,6 +97,8 @@ def choose_precision(device: torch.device, harmless: Collection[str]) -> str:
 
 def has_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies in bfloat16; a processor that does not is far slower in it."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return True
     try:

@@ -7,16 +7,11 @@ labels and metric could keep the figures down.
 from pathlib import Path
 
 import pytest
-import torch
 
-from centernet_ros.backends import has_bfloat16
 from centernet_ros.checkpoint import read_checkpoint
 from centernet_ros.kitti import read_objects
 from training.evaluation.kitti import KittiFrame, evaluate_kitti
 from training.train import main
-
-# A processor that only imitates half precision would take hours.
-PRECISION = "bfloat16" if has_bfloat16(torch.device("cpu")) else "float32"
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -30,7 +25,7 @@ data: {{kind: kitti, train: {source}, validation: {source}, workers: 0, cache: t
 augment: {{flip: 0, scale: [1, 1], shift: 0, colour: 0}}
 loss: {{size_weight: 0.5}}
 optimiser: {{batch_size: 8, epochs: 450, warmup_steps: 20, learning_rate: 5e-4, clip: 10,
-  precision: {precision}}}
+  precision: auto}}
 """
 
 COCO = """
@@ -42,7 +37,7 @@ data: {{kind: coco, train: {source}, validation: {source}, limit: {count}, worke
 augment: {{flip: 0, scale: [1, 1], shift: 0, colour: 0}}
 loss: {{size_weight: 0.5}}
 optimiser: {{batch_size: {count}, epochs: 220, warmup_steps: 10, learning_rate: 2e-3, clip: 10,
-  precision: {precision}}}
+  precision: auto}}
 """
 
 pytestmark = [
@@ -78,7 +73,7 @@ def frames_with_most_cars(folder, count):
 def test_cars_of_eight_kitti_frames(tmp_path):
     frames = tmp_path / "frames.txt"
     frames.write_text("\n".join(frames_with_most_cars(DATA / "kitti/training/label_2", 8)))
-    recipe = KITTI.format(source=f"{{folder: training, list: {frames}}}", precision=PRECISION)
+    recipe = KITTI.format(source=f"{{folder: training, list: {frames}}}")
 
     cars = learnt(tmp_path, recipe, DATA / "kitti")["Car"]
 
@@ -96,6 +91,6 @@ def test_cars_of_eight_kitti_frames(tmp_path):
 def test_the_first_coco_images(tmp_path, task, labels, count, least):
     annotations = f"annotations/{labels}_train2017_subset.json"
     source = f"{{annotations: {annotations}, images: images/train2017}}"
-    recipe = COCO.format(task=task, source=source, count=count, precision=PRECISION)
+    recipe = COCO.format(task=task, source=source, count=count)
 
     assert learnt(tmp_path, recipe, DATA / "coco")["ap50"] >= least

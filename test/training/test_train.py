@@ -177,6 +177,26 @@ def test_a_run_leaves_a_report_previews_and_the_best_weights(tmp_path):
     assert not torch.equal(learner["model"][name], learner["average"][name])
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_the_precision_follows_the_machine_and_a_slow_one_is_told(
+    tmp_path, monkeypatch, capsys, fast
+):
+    monkeypatch.setattr("training.train.has_bfloat16", lambda device: fast)
+    changes = ["optimiser.batch_size=1", "data.train.images=1", "data.validation.images=1"]
+    options = [
+        option for change in [*changes, "input_size=[64, 64]"] for option in ("--set", change)
+    ]
+    said = {}
+    for precision in ("auto", "bfloat16"):
+        config = write_config(tmp_path, precision)
+        choice = ["--set", f"optimiser.precision={precision}"]
+        assert main(["--config", str(config), *options, *choice, "--device", "cpu"]) == 0
+        said[precision] = "only imitates bfloat16" in capsys.readouterr().err
+    chosen = "bfloat16" if fast else "float32"
+    assert f"precision: {chosen}" in (tmp_path / "auto" / "report.md").read_text()
+    assert said == {"auto": False, "bfloat16": not fast}
+
+
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is not None, reason="it is installed")
 def test_absent_tensorboard_is_one_line(tmp_path, capsys):
     config = write_config(tmp_path, "run")
