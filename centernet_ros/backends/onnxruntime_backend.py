@@ -110,6 +110,9 @@ def convert(model: CenterNet, size: tuple[int, int] | None = None) -> Any:
     network = LastStack(model).eval()
     try:
         with torch.no_grad(), _quiet():
+            # PyTorch looks for the translation of its operator before it begins.
+            import torchvision  # noqa: F401
+
             return torch.onnx.export(
                 network,
                 (example,),
