@@ -95,10 +95,21 @@ def _digest(folder: Path) -> str:
 
 
 def _forget_oldest(folder: Path) -> None:
-    entries = [path for path in folder.iterdir() if (path / DIGEST).is_file()]
-    entries.sort(key=lambda path: path.stat().st_mtime)
     ended = time.time() - ABANDONED
-    partial = [path for path in folder.iterdir() if not (path / DIGEST).is_file()]
-    abandoned = [path for path in partial if path.is_dir() and path.stat().st_mtime < ended]
+    entries, abandoned = [], []
+    for path in folder.iterdir():
+        if (path / DIGEST).is_file():
+            entries.append(path)
+        elif path.is_dir() and _changed(path) < ended:
+            abandoned.append(path)
+    entries.sort(key=_changed)
     for path in [*entries[:-KEPT], *abandoned]:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _changed(path: Path) -> float:
+    """When it was last changed; now, where another process has just removed or renamed it."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()

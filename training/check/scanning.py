@@ -136,7 +136,7 @@ def scan_voc(folder: Path, list_file: str = "", class_names: Sequence[str] = ())
                 findings.append(item)
             else:
                 objects.append(item)
-        images.append(RawImage(str(path), Path(image.file), image.size, tuple(objects)))
+        images.append(RawImage(str(path), image.path, image.size, tuple(objects)))
     return Scan("voc", tuple(class_names), tuple(images), tuple(findings))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,7 +62,7 @@ def open_coco(
     files = [
         LabelledImage(
             name=str(image["file_name"]),
-            file=os.path.join(folder, image["file_name"]),
+            path=folder / image["file_name"],
             size=image_size(image),
         )
         for image in images

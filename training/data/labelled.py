@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +26,12 @@ class LabelledImage:
 
     Attributes:
         name: what messages and result files call it.
-        file: the file.
+        path: the file.
         size: height, width in pixels as the label says; None where it does not.
     """
 
     name: str
-    file: str
+    path: Path
     size: tuple[int, int] | None
 
 
@@ -175,7 +174,7 @@ def collect(
         benchmark=benchmark,
         class_names=tuple(class_names),
         names=[image.name for image in images],
-        files=[image.file for image in images],
+        files=[str(image.path) for image in images],
         sizes=[image.size for image in images],
         starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         boxes=np.array([item.box for item in kept], np.float32).reshape(-1, 4),
@@ -194,7 +193,7 @@ def box_problem(box: Sequence[float], size: tuple[int, int] | None) -> str:
     A box may stand out of the image, as in some data sets it does for objects that are cut off.
     """
     x1, y1, x2, y2 = box
-    if not math.isfinite(x1 + y1 + x2 + y2):
+    if not all(map(math.isfinite, box)):
         problem = "is not finite"
     elif x2 < x1 or y2 < y1:
         problem = "is inverted: expected x1 <= x2 and y1 <= y2"
@@ -208,8 +207,8 @@ def box_problem(box: Sequence[float], size: tuple[int, int] | None) -> str:
 def _check_files(images: Sequence[LabelledImage]) -> None:
     if not images:
         raise DataError("there is no image in this data set")
-    missing = [image for image in images if not os.path.isfile(image.file)]
+    missing = [image for image in images if not image.path.is_file()]
     if missing:
         raise DataError(
-            f"{missing[0].file}: no such image ({len(missing)} of {len(images)} are missing)"
+            f"{missing[0].path}: no such image ({len(missing)} of {len(images)} are missing)"
         )

@@ -82,7 +82,7 @@ def image_of(root: ET.Element, path: Path) -> LabelledImage:
     found = [folder / f"{path.stem}{suffix}" for suffix in (".jpg", ".jpeg", ".png", ".JPG")]
     image = next((file for file in found if file.is_file()), found[0])
     size = (int(root.findtext("size/height", "0")), int(root.findtext("size/width", "0")))
-    return LabelledImage(path.stem, str(image), size if all(size) else None)
+    return LabelledImage(path.stem, image, size if all(size) else None)
 
 
 def _objects(
