@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from centernet_ros.models.deform_conv import DeformConv
-from centernet_ros.models.layers import bilinear_kernel, conv_norm
+from centernet_ros.models.layers import ResidualBlock, bilinear_kernel, conv_norm, projection
 
 CHANNELS = (16, 32, 64, 128, 256, 512)
 """Channels of the trunk's levels at strides 1, 2, 4, 8, 16 and 32."""
@@ -76,21 +76,12 @@ class Trunk(nn.Module):
         return levels
 
 
-class Block(nn.Module):
-    """Two 3x3 convolutions beside a shortcut: (B, C_in, H, W) to (B, C_out, H/stride, W/stride)."""
-
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(out_channels)
-        self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(out_channels)
+class Block(ResidualBlock):
+    """A residual block that is handed its shortcut."""
 
     def forward(self, x: Tensor, shortcut: Tensor) -> Tensor:
         """The shortcut has the shape of the output."""
-        y = self.relu(self.bn1(self.conv1(x)))
-        return self.relu(self.bn2(self.conv2(y)) + shortcut)
+        return self.beside(shortcut, x)
 
 
 class Root(nn.Module):
@@ -133,11 +124,7 @@ class Tree(nn.Module):
         super().__init__()
         self.joins_input = joins_input
         self.pool = nn.MaxPool2d(stride) if stride > 1 else nn.Identity()
-        self.project = (
-            conv_norm(in_channels, out_channels, 1, relu=False)
-            if in_channels != out_channels
-            else nn.Identity()
-        )
+        self.project = projection(in_channels, out_channels, stride=1)
         self.tree1 = Block(in_channels, out_channels, stride)
         self.tree2 = Block(out_channels, out_channels, 1)
         extra_channels += in_channels if joins_input else 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from centernet_ros.models.layers import conv_norm
+from centernet_ros.models.layers import ResidualBlock, conv_norm, projection
 
 CHANNELS = (256, 256, 384, 384, 384, 512)
 """Channels at strides 4, 8, 16, 32, 64 and 128."""
@@ -46,25 +46,15 @@ class Hourglass104(nn.Module):
         return features
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions and a shortcut: (B, C_in, H, W) to (B, C_out, H/stride, W/stride)."""
+class Residual(ResidualBlock):
+    """A residual block whose shortcut the authors call `skip`."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int = 1) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(out_channels)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(out_channels)
-        self.relu = nn.ReLU(inplace=True)
-        self.skip = (
-            conv_norm(in_channels, out_channels, 1, stride, relu=False)
-            if stride > 1 or in_channels != out_channels
-            else nn.Identity()
-        )
+        super().__init__(in_channels, out_channels, stride)
+        self.skip = projection(in_channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self.bn1(self.conv1(x)))
-        return self.relu(self.bn2(self.conv2(y)) + self.skip(x))
+        return self.beside(self.skip(x), x)
 
 
 class Hourglass(nn.Module):

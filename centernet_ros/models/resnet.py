@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from centernet_ros.models.deform_conv import DeformConv
-from centernet_ros.models.layers import bilinear_kernel, conv_norm
+from centernet_ros.models.layers import ResidualBlock, bilinear_kernel, projection
 
 WIDTHS = (64, 128, 256, 512)
 """Channels within the trunk's four stages, which lie at strides 4, 8, 16 and 32."""
@@ -68,29 +68,23 @@ def resnet101() -> ResNet:
     return ResNet(Bottleneck, (3, 4, 23, 3))
 
 
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut: (B, C, H, W) to (B, width, H/stride, W/stride)."""
+class BasicBlock(ResidualBlock):
+    """A residual block whose shortcut torchvision calls `downsample`."""
 
     expansion = 1
 
     def __init__(self, in_channels: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, width, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.relu = nn.ReLU(inplace=True)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.downsample = _shortcut(in_channels, width, stride)
+        super().__init__(in_channels, width, stride)
+        self.downsample = projection(in_channels, width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        y += x if self.downsample is None else self.downsample(x)
-        return self.relu(y)
+        return self.beside(self.downsample(x), x)
 
 
 class Bottleneck(nn.Module):
-    """The same with 1x1, 3x3 and 1x1 convolutions: (B, C, H, W) to (B, 4 * width, ...).
+    """1x1, 3x3 and 1x1 convolutions beside a shortcut.
+
+    (B, C, H, W) to (B, 4 * width, H/stride, W/stride).
 
     The stride is that of the 3x3 convolution, as in torchvision; the first authors' was before it.
     """
@@ -107,14 +101,12 @@ class Bottleneck(nn.Module):
         self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(out_channels)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = _shortcut(in_channels, out_channels, stride)
+        self.downsample = projection(in_channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        y += x if self.downsample is None else self.downsample(x)
-        return self.relu(y)
+        return self.relu(self.bn3(self.conv3(y)) + self.downsample(x))
 
 
 def stem() -> nn.Sequential:
@@ -143,12 +135,6 @@ def stages(block: type[BasicBlock | Bottleneck], counts: Sequence[int]) -> list[
             channels = width * block.expansion
         layers.append(_initialised(nn.Sequential(*blocks)))
     return layers
-
-
-def _shortcut(in_channels: int, out_channels: int, stride: int) -> nn.Sequential | None:
-    if stride == 1 and in_channels == out_channels:
-        return None
-    return conv_norm(in_channels, out_channels, 1, stride, relu=False)
 
 
 Layer = TypeVar("Layer", bound=nn.Module)
