@@ -25,7 +25,7 @@ def network(backbone="resnet18_pyramid", task="detection2d", **options):
     torch.manual_seed(0)
     model = build_model(backbone, task, 3).eval()
     step = model.input_multiple
-    options = {"input_size": (step, 2 * step), **options}
+    options = {"input_size": (step, 2 * step), "pad_to": step, **options}
     return model, ModelPreset(task, backbone, ("a", "b", "c"), **options)
 
 
