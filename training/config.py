@@ -233,7 +233,8 @@ class RunConfig:
         output: folder of the run: weights, state for resuming, log.
         initial_weights: weights file to start from; none: random weights.
         initial_trunk: where the backbone starts from instead, heads being random: `imagenet`, or a
-            weights file of the same backbone, for whatever task.
+            file that holds its trunk: weights of the same backbone for whatever task, those of
+            `resnet18_pyramid` for `resnet18_pyramid16`, torchvision's, DLA's or ExtremeNet's.
         threads: PyTorch threads; 0: PyTorch's choice.
         save_every: steps between two saved states, from which a run is resumed.
         keep_every: steps between two weights files that are kept; 0: the last one alone.

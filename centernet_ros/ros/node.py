@@ -54,7 +54,7 @@ class CenterNetNode(LifecycleNode):
     """Detects objects in the newest images of its cameras.
 
     Configured it holds the network and its topics, active it subscribes and works. Conventions of
-    what it publishes are in the README.
+    what it publishes are in docs/node.md.
 
     Attributes:
         parameters: the values of the moment.

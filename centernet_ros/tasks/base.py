@@ -75,7 +75,7 @@ class Head:
 
 
 class Task(ABC, Generic[Result]):
-    """Heads, `encode`, `losses` and `decode` of one kind of result."""
+    """One kind of result: its heads, and the way into and out of their maps."""
 
     heads: tuple[Head, ...]
     num_classes: int
