@@ -30,7 +30,7 @@ ARGUMENTS = {
     "namespace": ("", "Namespace of the node."),
     "rviz": ("false", "Whether RViz is started, with config/<task>.rviz."),
     "rviz_frame": ("", "Fixed frame of RViz: the frame_id of the images, or target_frame."),
-    "use_sim_time": ("false", "Whether time comes from /clock, as with a replayed bag."),
+    "use_sim_time": ("", "Whether time comes from /clock, as with a replayed bag."),
     "log_level": ("info", "debug, info, warn, error or fatal."),
 }
 SHOWN = ("debug_image", "markers")
@@ -82,8 +82,10 @@ def node_parameters(given: Mapping[str, str]) -> list[Any]:
         path = Path(given["params_file"]).expanduser().resolve()
         if not path.is_file():
             raise FileNotFoundError(f"params_file {str(path)!r} does not exist")
-    more = {name: given[name] for name in ("weights", "image_transport") if given[name]}
-    return [str(path), {**more, "use_sim_time": _is_true(given["use_sim_time"])}]
+    more: dict[str, Any] = {n: given[n] for n in ("weights", "image_transport") if given[n]}
+    if given["use_sim_time"]:
+        more["use_sim_time"] = _is_true(given["use_sim_time"])
+    return [str(path), *([more] if more else [])]
 
 
 def node_remappings(given: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -38,7 +38,11 @@ def to_bgr(message: ImageMessage | CompressedImage) -> Image:
     if isinstance(message, CompressedImage):
         # As the raw image of the same camera: the picture as it was taken, never turned. OpenCV is
         # called without cv_bridge, which would give grey files without the third axis.
-        return file_to_bgr(np.frombuffer(message.data, np.uint8), f"format {message.format!r}")
+        image = file_to_bgr(np.frombuffer(message.data, np.uint8), f"format {message.format!r}")
+        mosaic = _mosaic_in(message.format)
+        if not mosaic:
+            return image
+        return np.asarray(cv2.cvtColor(image[:, :, 0], OPENCV_CODES[mosaic]), dtype=np.uint8)
     try:
         return _convert(message)
     except cv2.error as error:
@@ -67,6 +71,20 @@ def to_compressed_message(image: Image, header: Any, quality: int = 80) -> Compr
     message = CompressedImage(header=header, format="bgr8; jpeg compressed bgr8")
     message.data.frombytes(data)
     return message
+
+
+def _mosaic_in(kind: str) -> str:
+    """Bayer encoding, in 8 bits, of the grey picture in a file; empty where it is no mosaic.
+
+    Args:
+        kind: `format` of the message. image_transport's compressed plug-in leaves a mosaic as it is
+            in PNG files alone.
+    """
+    encoding, _, how = kind.partition(";")
+    encoding = encoding.replace("16", "8")
+    return (
+        encoding if encoding.startswith("bayer_") and how.split() == ["png", "compressed"] else ""
+    )
 
 
 def _convert(message: ImageMessage) -> Image:

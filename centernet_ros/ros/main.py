@@ -35,6 +35,8 @@ def main(args: Sequence[str] | None = None, open_detector: OpenDetector | None =
         then, the process ends at once instead.
     """
     status = _run(args, open_detector)
+    # The node lies in reference cycles, and other processes see it until it is gone.
+    gc.collect()
     if threading.active_count() > 1:
         # Converting a network for another executor takes up to a minute and cannot be broken off.
         # What it writes gets its name when it is whole.

@@ -88,6 +88,7 @@ class CenterNetNode(LifecycleNode):
         self._worker: Worker | None = None
         self.streams: list[Stream] = []
         self.enabled = True
+        self._own_threads = torch.get_num_threads()  # PyTorch's choice, or the process's
         self.parameters = declare_parameters(self)
         self.add_on_set_parameters_callback(self._set_parameters)
         self.create_service(SetBool, "~/enable", self._enable)
@@ -149,8 +150,7 @@ class CenterNetNode(LifecycleNode):
 
     def _configure(self) -> None:
         parameters = self.parameters
-        if parameters.threads:
-            torch.set_num_threads(parameters.threads)
+        torch.set_num_threads(parameters.threads or self._own_threads)
         self._engine = engine = Engine(self._open_detector, parameters, self.get_logger())
         self._check_classes(engine, parameters)
         engine.warm_up(len(parameters.streams))

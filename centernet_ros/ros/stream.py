@@ -29,15 +29,15 @@ class Pace:
     """Lets images pass at most so often, whatever rate they come at."""
 
     def __init__(self) -> None:
-        self._next = float("-inf")
+        self._last = float("-inf")
 
     def allows(self, now: float, period: float) -> bool:
         """Whether an image that comes now, in seconds, may pass."""
-        if now < self._next - EARLY * period:
+        planned = self._last + period
+        if now < planned - EARLY * period:
             return False
-        # Planned from the planned time on: else every image that is late would lower the rate.
-        planned = self._next if now < self._next + period else now
-        self._next = planned + period
+        # Counted from the planned time on: else every image that is late would lower the rate.
+        self._last = planned if now < planned + period else now
         return True
 
 

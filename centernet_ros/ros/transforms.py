@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
+from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 
 PATIENCE = 0.05
 """Seconds that the worker waits for a transform that is still on its way."""
+
+TRIES = 3
+"""Images of a frame without a transform after which it waits no more: other cameras would pay."""
+
+BACKWARDS = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1), on_clock_change=True)
+"""A bag that begins anew, or a simulation: TF would refuse what is older than all it knows."""
 
 
 class TransformError(RuntimeError):
@@ -36,9 +44,14 @@ class Transforms:
         self._errors = tf2_ros.TransformException
         self._buffer = tf2_ros.Buffer()
         self._listener = tf2_ros.TransformListener(self._buffer, node)
+        self._jumps = node.get_clock().create_jump_callback(
+            BACKWARDS, post_callback=lambda _: self._buffer.clear()
+        )
+        self._missed: Counter[str] = Counter()
 
     def destroy(self) -> None:
         """Stop to listen."""
+        self._jumps.unregister()
         self._listener.unregister()
 
     def to_target(self, header: Any) -> Any:
@@ -47,18 +60,19 @@ class Transforms:
         Raises:
             TransformError: TF does not know it.
         """
-        stamp = header.stamp
+        stamp, frame = header.stamp, header.frame_id
         if (stamp.sec, stamp.nanosec) == (0, 0):  # which TF takes for the newest it has
             raise TransformError("the image has no stamp, so that TF cannot tell where it was")
+        patience = Duration(seconds=PATIENCE if self._missed[frame] < TRIES else 0)
         try:
-            return self._buffer.lookup_transform(
-                self._target_frame,
-                header.frame_id,
-                Time.from_msg(stamp),
-                timeout=Duration(seconds=PATIENCE),
+            transform = self._buffer.lookup_transform(
+                self._target_frame, frame, Time.from_msg(stamp), timeout=patience
             )
         except (self._errors, ValueError) as error:
+            self._missed[frame] += 1
             raise TransformError(
-                f"TF has no transform from {header.frame_id!r} to target_frame "
+                f"TF has no transform from {frame!r} to target_frame "
                 f"{self._target_frame!r} at the image's stamp: {error}"
             ) from None
+        self._missed[frame] = 0
+        return transform

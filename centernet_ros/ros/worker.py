@@ -26,6 +26,9 @@ from centernet_ros.structures import Detections2D
 STOP_TIMEOUT = 20.0
 """Seconds that the images in work may still take when the worker is stopped."""
 
+SHUT_DOWN_TIMEOUT = 1.0
+"""The same once ROS is shut down, when their results cannot be sent any more."""
+
 
 class Worker:
     """Takes images from the executor's thread and publishes their results from its own."""
@@ -59,7 +62,7 @@ class Worker:
     def stop(self) -> None:
         """Finish the images in work and end the thread."""
         self._mailbox.close()
-        self._thread.join(STOP_TIMEOUT)
+        self._thread.join(STOP_TIMEOUT if self._node.context.ok() else SHUT_DOWN_TIMEOUT)
 
     @torch.inference_mode()  # which spares every small step of decoding a few microseconds
     def _run(self) -> None:
@@ -76,12 +79,12 @@ class Worker:
         frames = []
         for name, arrival in arrivals.items():
             stream = self._streams[name]
-            if not self._node.enabled or not stream.outputs.wanted:
-                stream.counts.idle += 1
-            elif self._is_stale(stream, arrival, parameters.max_age):
-                stream.counts.stale += 1
-            else:
-                with self._guard(stream):
+            with self._guard(stream):
+                if not self._node.enabled or not stream.outputs.wanted:
+                    stream.counts.idle += 1
+                elif self._is_stale(stream, arrival, parameters.max_age):
+                    stream.counts.stale += 1
+                else:
                     frames.append(open_frame(stream, arrival, self._engine.preset, parameters))
         return frames
 

@@ -162,6 +162,14 @@ def test_jpeg_and_png():
     assert np.abs(decoded.astype(int) - RED).max() <= 4
 
 
+@pytest.mark.parametrize("encoding", ["bayer_rggb8", "bayer_grbg16"])
+def test_a_mosaic_in_a_png_file_has_colours(encoding):
+    """As image_transport sends it, which makes grey pictures of a mosaic for JPEG files only."""
+    message = compressed(".png", ENCODERS[encoding](flat(RED)))
+    message.format = f"{encoding}; png compressed "
+    np.testing.assert_array_equal(to_bgr(message), flat(RED))
+
+
 @pytest.mark.parametrize("extension", [".png", ".jpg"])
 def test_grey_files_have_three_channels(extension):
     image = to_bgr(compressed(extension, flat(GREY)[..., 0]))

@@ -273,6 +273,19 @@ def test_parameters_are_taken_over_at_configure(make_node):
     assert seen == ["one", "two"]
 
 
+def test_zero_threads_are_those_of_the_process_again(make_node):
+    own = torch.get_num_threads()
+    node = make_node(threads=own + 1)
+    try:
+        for threads, expected in ((own + 1, own + 1), (0, own)):
+            node.set_parameters([Parameter("threads", value=threads)])
+            node.trigger_configure()
+            assert torch.get_num_threads() == expected
+            node.trigger_cleanup()
+    finally:
+        torch.set_num_threads(own)
+
+
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [

@@ -43,7 +43,7 @@ def test_interrupt_during_the_imports(start_node, peer):
         assert child.output == ""
 
 
-def test_signals_while_loading_while_converting_and_in_quick_succession(start_node):
+def test_signals_while_loading_while_converting_and_in_quick_succession(start_node, peer):
     # All at once, as each process takes seconds to start.
     with (
         start_node(variables={"STAND_IN_LOADING": "300"}) as interrupted,
@@ -62,6 +62,8 @@ def test_signals_while_loading_while_converting_and_in_quick_succession(start_no
         assert end_of(interrupted) == 0
         assert end_of(terminated) == 0
         assert end_of(hurried) == 0
+        # Other processes would count a node that has not said goodbye for 20 seconds more.
+        peer.spin_until(lambda: "centernet" not in peer.node.get_node_names(), timeout=10)
 
 
 def test_newest_image_wins_and_an_interrupt_ends_the_one_in_work(

@@ -35,3 +35,10 @@ def test_a_camera_of_just_the_rate_loses_nothing():
 def test_after_a_pause_there_is_no_burst():
     times = [0.0, *(5 + i / 100 for i in range(100))]
     assert len(passed(times, 0.5)) <= 4
+
+
+def test_a_shorter_period_counts_at_once():
+    pace = Pace()
+    assert pace.allows(0.0, 60.0)
+    assert not pace.allows(1.0, 60.0)
+    assert pace.allows(1.1, 0.1)

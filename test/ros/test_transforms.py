@@ -2,15 +2,18 @@
 
 import importlib.util
 import re
+import time
 
 import pytest
 from geometry_msgs.msg import TransformStamped
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
-from centernet_ros.ros.transforms import TransformError, Transforms
+from centernet_ros.ros.transforms import PATIENCE, TransformError, Transforms
 
 HAS_TF = importlib.util.find_spec("tf2_ros") is not None
 needs_tf = pytest.mark.skipif(not HAS_TF, reason="tf2_ros is not on PyPI")
@@ -54,6 +57,41 @@ def test_unknown_frames_and_missing_stamps_are_told(transforms):
         transforms.to_target(header(100))
     with pytest.raises(TransformError, match="the image has no stamp"):
         transforms.to_target(header(0))
+
+
+@needs_tf
+def test_a_frame_that_stays_unknown_is_not_waited_for(transforms):
+    """Each wait of the one worker costs the images of all other cameras."""
+    start = time.monotonic()
+    for second in range(100, 200):
+        with pytest.raises(TransformError):
+            transforms.to_target(header(second))
+    assert time.monotonic() - start < 50 * PATIENCE
+
+
+@needs_tf
+def test_a_bag_that_begins_anew_finds_its_transforms(peer):
+    """TF refuses what is older than all it knows."""
+    clock = peer.node.create_publisher(Clock, "/clock", 10)
+    use_sim_time = Parameter("use_sim_time", value=True)
+    peer.node.set_parameters([use_sim_time])
+    transforms = Transforms(peer.node, "base_link")
+    try:
+        for second in (500, 100):
+            now = Clock(clock=header(second).stamp)
+            peer.spin_until(
+                lambda now=now: peer.node.get_clock().now().to_msg() == now.clock,
+                every=0.1,
+                do=lambda now=now: clock.publish(now),
+            )
+            transform = TransformStamped(child_frame_id="camera_optical", header=header(second))
+            transform.header.frame_id = "base_link"
+            transforms._buffer.set_transform(transform, "test")
+            transforms.to_target(header(second))
+    finally:
+        transforms.destroy()
+        peer.node.set_parameters([Parameter("use_sim_time", value=False)])
+        peer.node.destroy_publisher(clock)
 
 
 @needs_tf
