@@ -83,5 +83,9 @@ def _read(path: Path) -> bytes:
 def _decode(content: bytes, flags: int) -> NDArray[np.uint8] | None:
     if not content:
         return None
-    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error:
+        # The file declares more than the 2^30 pixels that OpenCV allows.
+        return None
     return None if image is None else np.asarray(image, dtype=np.uint8)

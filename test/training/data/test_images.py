@@ -63,7 +63,11 @@ def test_a_file_that_is_cut_off_is_named(tmp_path, suffix):
         read_image(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no image"])
+# OpenCV raises an error of its own at 2^30 pixels.
+HUGE = b"P6 100000 100000 255\n" + bytes(30)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", HUGE])
 def test_a_file_that_is_no_image_is_named(tmp_path, content):
     path = tmp_path / "a.jpg"
     path.write_bytes(content)
