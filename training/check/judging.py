@@ -1,4 +1,4 @@
-"""Records -> findings: images, boxes, classes and the habits of whole files."""
+"""Records -> findings: images, boxes, classes and cameras."""
 
 from __future__ import annotations
 
@@ -10,20 +10,12 @@ import numpy as np
 from centernet_ros.kitti import read_projection
 from centernet_ros.structures import CameraIntrinsics
 from training.check.geometry import projected_boxes
+from training.check.habits import TOLERANCE, habits
 from training.check.records import Finding, RawImage, RawObject, Scan
 from training.data.images import orientation, read_image
 from training.data.kitti import KINDS
 from training.data.labelled import box_problem
 from training.data.sample import DataError
-
-TOLERANCE = 2.0
-"""Pixels that a box may stand out of its image: rounding, and counting from 1."""
-
-MOST = 0.5
-"""Share of a file's boxes that must look alike to be called a habit of the file."""
-
-MIN_BOXES = 3
-"""Boxes from which on a file has habits."""
 
 MIN_OVERLAP = 0.3
 """Median IoU of labelled boxes and projected 3D boxes below which a calibration is wrong."""
@@ -39,7 +31,7 @@ def judge(scan: Scan) -> list[Finding]:
         findings += found
         findings += [f for item in image.objects for f in _object(item, size)]
         findings += _repeated_objects(image)
-    findings += _habits(scan, sizes)
+    findings += habits(scan, sizes)
     findings += _classes(scan)
     findings += _calibrations(scan, sizes)
     empty = [image for image in scan.images if not image.objects]
@@ -109,51 +101,6 @@ def _repeated_objects(image: RawImage) -> Iterator[Finding]:
         if count > 1:
             message = f"{item.name} with the same box stands {count} times in this image"
             yield Finding("duplicate object", item.where, message, is_error=False)
-
-
-def _habits(scan: Scan, sizes: Sequence[tuple[int, int] | None]) -> Iterator[Finding]:
-    """Another way of writing boxes than the form's, which shows in most of them at once."""
-    rows = [
-        (item.written, item.box, size)
-        for image, size in zip(scan.images, sizes, strict=True)
-        for item in image.objects
-        if size is not None
-    ]
-    if len(rows) < MIN_BOXES:
-        return
-    written, boxes = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
-    limits = np.array([[size[1], size[0]] for _, _, size in rows], np.float64)
-    where = scan.images[0].where
-    if (np.abs(written) <= 1).all():
-        message = "all coordinates lie between 0 and 1: they are fractions, expected pixels"
-        yield Finding("normalised coordinates", where, message)
-        return
-    yield from _order(scan.form, written, limits, where)
-    first = written[:, :2]
-    at_one, at_zero = (first == 1).any(axis=1).sum(), (first <= 0).any(axis=1).sum()
-    if scan.form == "voc" and at_zero >= MIN_BOXES:
-        message = f"{at_zero} boxes begin at 0, though this form counts from 1"
-        yield Finding("0-based coordinates", where, message, is_error=False)
-    last = (boxes[:, 2:] > limits).any(axis=1).sum()
-    if scan.form != "voc" and at_one >= MIN_BOXES and not at_zero and last:
-        message = (
-            f"{at_one} boxes begin at 1, none before, and {last} end behind the image: pixels seem "
-            "to be counted from 1, expected from 0"
-        )
-        yield Finding("1-based coordinates", where, message)
-
-
-def _order(form: str, written: np.ndarray, limits: np.ndarray, where: str) -> Iterator[Finding]:
-    """Corners where a size is expected, or the reverse."""
-    as_size = ((written[:, :2] + written[:, 2:]) <= limits + TOLERANCE).all(axis=1)
-    as_corners = (written[:, 2:] > written[:, :2]).all(axis=1)
-    as_corners &= (written[:, 2:] <= limits + TOLERANCE).all(axis=1)
-    if form == "coco" and as_corners.all() and (~as_size).mean() >= MOST:
-        message = "the numbers look like x1, y1, x2, y2, expected x, y, width, height"
-        yield Finding("wrong box format", where, message)
-    if form != "coco" and as_size.all() and (~as_corners).mean() >= MOST / 2:
-        message = "the numbers look like x, y, width, height, expected x1, y1, x2, y2"
-        yield Finding("wrong box format", where, message)
 
 
 def _classes(scan: Scan) -> Iterator[Finding]:
