@@ -1,24 +1,19 @@
-"""Records -> findings: images, boxes, classes and cameras."""
+"""Records -> findings: images, boxes and classes."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from centernet_ros.kitti import read_projection
-from centernet_ros.structures import CameraIntrinsics
-from training.check.geometry import projected_boxes
 from training.check.habits import TOLERANCE, habits
 from training.check.records import Finding, RawImage, RawObject, Scan
+from training.check.space import calibrations, solids
 from training.data.images import orientation, read_image
 from training.data.kitti import KINDS
 from training.data.labelled import box_problem
 from training.data.sample import DataError
-
-MIN_OVERLAP = 0.3
-"""Median IoU of labelled boxes and projected 3D boxes below which a calibration is wrong."""
 
 
 def judge(scan: Scan) -> list[Finding]:
@@ -33,7 +28,8 @@ def judge(scan: Scan) -> list[Finding]:
         findings += _repeated_objects(image)
     findings += habits(scan, sizes)
     findings += _classes(scan)
-    findings += _calibrations(scan, sizes)
+    findings += solids(scan)
+    findings += calibrations(scan, sizes)
     empty = [image for image in scan.images if not image.objects]
     if empty:
         message = f"{len(empty)} of {len(scan.images)} images show no object, this is the first"
@@ -77,9 +73,6 @@ def _object(item: RawObject, size: tuple[int, int] | None) -> Iterator[Finding]:
         if beyond > TOLERANCE:
             message = f"the box stands out of the image by {beyond:g} pixels"
             yield Finding("box beyond the image", item.where, message, is_error=False)
-    if item.solid is not None and item.name in KINDS[:3] and min(item.solid.dimensions) <= 0:
-        message = f"height, width, length {item.solid.dimensions} are not positive"
-        yield Finding("wrong size in space", item.where, message)
     joints = np.array(item.joints).reshape(-1, 3) if len(item.joints) % 3 == 0 else np.zeros((0, 3))
     if len(item.joints) % 3:
         message = f"{len(item.joints)} numbers, expected x, y, visibility of each joint"
@@ -116,23 +109,3 @@ def _classes(scan: Scan) -> Iterator[Finding]:
         if name not in first:
             message = f"{name} has no object"
             yield Finding("unused class", scan.form, message, is_error=False)
-
-
-def _calibrations(scan: Scan, sizes: Sequence[tuple[int, int] | None]) -> Iterator[Finding]:
-    """Cameras that cannot be read, or do not show 3D boxes where the 2D boxes are."""
-    for image, size in zip(scan.images, sizes, strict=True):
-        if image.calibration is None or size is None:
-            continue
-        try:
-            camera = CameraIntrinsics(read_projection(image.calibration.read_text()), size)
-        except (OSError, ValueError) as error:
-            yield Finding("wrong calibration", str(image.calibration), str(error))
-            continue
-        solids = [i.solid for i in image.objects if i.solid and min(i.solid.dimensions) > 0]
-        overlaps = projected_boxes(solids, camera)
-        if overlaps and float(np.median(overlaps)) < MIN_OVERLAP:
-            message = (
-                f"the 3D boxes of {image.where} appear elsewhere than its 2D boxes (median IoU "
-                f"{np.median(overlaps):.2f}): another camera's, or of another image size"
-            )
-            yield Finding("wrong calibration", str(image.calibration), message)

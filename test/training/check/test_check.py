@@ -274,6 +274,7 @@ def test_a_wrong_calibration_is_named(check, seen_car, calibration, message):
         (CAR.format(box="11 5 31 21").replace("Car", "Bus"), "unknown class"),
         (CAR.format(box="11 5 31"), "unreadable label"),
         (CAR.format(box="11 5 31 21").replace("3.90", "-1"), "wrong size in space"),
+        (CAR.format(box="11 5 31 21").replace("5.00", "-5.00"), "wrong place in space"),
         ("".join(CAR.format(box=f"40 {i} 9 20") for i in range(4)), "wrong box format"),
     ],
 )
@@ -285,6 +286,17 @@ def test_a_mistake_in_a_kitti_set_is_named(check, kitti, text, kind):
     assert status == 1
     assert f"ERROR: {kind}" in printed
     assert "000000.txt" in printed
+
+
+def test_a_single_object_behind_the_camera_is_a_warning(check, kitti):
+    lines = [CAR.format(box=f"{i} 5 31 21") for i in range(11)]
+    lines[7] = lines[7].replace("5.00", "-5.00")
+    kitti.label("000000").write_text("".join(lines))
+
+    text = check(kitti.folder)[1]
+
+    assert "warning: wrong place in space (1)" in text
+    assert "000000.txt, line 8: the location (0.0, 1.7, -5.0)" in text
 
 
 @pytest.mark.parametrize("part", ["image_2/000001.png", "calib/000001.txt", "label_2/000001.txt"])
