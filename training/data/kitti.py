@@ -130,10 +130,10 @@ KINDS = (*KITTI_CLASSES, "van", "truck", "person_sitting", "tram", "misc", DONT_
 
 def label_problem(item: KittiObject, classes: Sequence[str], task: str) -> str:
     """What makes a line of a label useless for a task; empty if nothing."""
-    kind = item.kind.lower()
-    if kind not in KINDS and kind not in [name.lower() for name in classes]:
+    kind, own = item.kind.lower(), [name.lower() for name in classes]
+    if kind not in KINDS and kind not in own:
         return f"unknown class {item.kind!r}; known: {', '.join(dict.fromkeys([*classes, *KINDS]))}"
-    if kind in classes and task == "detection3d" and min(item.dimensions) <= 0:
+    if kind in own and task == "detection3d" and min(item.dimensions) <= 0:
         return f"height, width, length {item.dimensions} are not positive"
     return box_problem(item.box, None)
 

@@ -56,6 +56,14 @@ def test_own_classes_are_known_beside_kittis_kinds(kitti):
     assert samples[0].truth.labels.tolist() == [0]
 
 
+def test_own_classes_need_a_size_however_they_are_written(kitti):
+    path = kitti.label("000000")
+    path.write_text(path.read_text().replace("1.50 1.60 3.90", "1.50 0.00 3.90"))
+
+    with pytest.raises(DataError, match=r"line 1: height, width, length .* not positive"):
+        opened(kitti, class_names=("Car",))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
