@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _scan(options: argparse.Namespace) -> Scan:
     """The data set that the path names, whose form shows in what lies there."""
-    path, classes = options.data, tuple(options.classes.split(",") if options.classes else ())
+    path = options.data
+    classes = tuple(name.strip() for name in options.classes.split(",") if name.strip())
     if path.suffix == ".json":
         return scan_coco(path, options.images or path.parent, classes)
     if (path / "Annotations").is_dir():

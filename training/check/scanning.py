@@ -15,7 +15,14 @@ import numpy as np
 from centernet_ros.class_names import KITTI_CLASSES
 from centernet_ros.kitti import DONT_CARE, KittiObject, read_objects
 from training.check.records import Finding, Numbers, RawImage, RawObject, Scan
-from training.data.coco import NEEDED, entry_problem, image_size
+from training.data.coco import (
+    NEEDED,
+    box_and_area,
+    entry_problem,
+    image_size,
+    is_crowd,
+    joints_of,
+)
 from training.data.kitti import image_path
 from training.data.lists import read_names
 from training.data.sample import DataError
@@ -38,26 +45,32 @@ def scan_coco(annotations: Path, folder: Path, class_names: Sequence[str] = ()) 
         lists[key], problems = _readable(annotations, key, lists[key])
         findings += problems
     images, categories, rows = lists.values()
+    findings += _double_ids(annotations, images, categories, rows)
     names = {category["id"]: category["name"] for category in categories}
     by_id = {image["id"]: image for image in images}
-    findings += [
-        *_repeated("duplicate id", annotations, "image id", (i["id"] for i in images)),
-        *_repeated("duplicate id", annotations, "category id", (c["id"] for c in categories)),
-        *_repeated("duplicate id", annotations, "category name", (c["name"] for c in categories)),
-        *_repeated("duplicate id", annotations, "file_name", (i["file_name"] for i in images)),
-        *_repeated("duplicate id", annotations, "annotation id", _ids(rows)),
-    ]
+    for name in class_names:
+        if name not in names.values():
+            message = f"no category {name!r}; there are {', '.join(names.values())}"
+            findings.append(Finding("unknown class", str(annotations), message))
+    known = tuple(name for name in class_names or names.values() if name in names.values())
+    asked = {number: name for number, name in names.items() if name in known}
     objects: dict[int, list[RawObject]] = {number: [] for number in by_id}
+    with_joints = any(row.get("keypoints") for row in rows if row["category_id"] in asked)
     for number, row in enumerate(rows, start=1):
         where = f"{annotations}: annotation {row.get('id', f'number {number}')}"
-        item = _coco_object(row, names, where)
-        if isinstance(item, Finding):
-            findings.append(item)
+        if row["category_id"] not in names:
+            message = f"category_id {row['category_id']} is not in the file"
+            findings.append(Finding("unknown class", where, message))
         elif row["image_id"] not in by_id:
             message = f"image_id {row['image_id']} is not in the file"
             findings.append(Finding("unknown image", where, message))
-        else:
-            objects[row["image_id"]].append(item)
+        elif row["category_id"] in asked:
+            name = asked[row["category_id"]]
+            item = _coco_object(row, name, where, with_joints=with_joints)
+            if isinstance(item, Finding):
+                findings.append(item)
+            else:
+                objects[row["image_id"]].append(item)
     records = tuple(
         RawImage(
             where=f"{annotations}: image {number}",
@@ -67,7 +80,7 @@ def scan_coco(annotations: Path, folder: Path, class_names: Sequence[str] = ()) 
         )
         for number, image in by_id.items()
     )
-    return Scan("coco", tuple(class_names) or tuple(names.values()), records, tuple(findings))
+    return Scan("coco", known, records, tuple(findings))
 
 
 def _readable(path: Path, key: str, rows: Sequence[Any]) -> tuple[list[Any], list[Finding]]:
@@ -81,36 +94,38 @@ def _readable(path: Path, key: str, rows: Sequence[Any]) -> tuple[list[Any], lis
     return [row for row, problem in zip(rows, problems, strict=True) if not problem], findings
 
 
-def _ids(annotations: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The ids of annotations, which need none."""
-    return [str(row["id"]) for row in annotations if row.get("id") is not None]
+def _double_ids(
+    path: Path,
+    images: Sequence[Mapping[str, Any]],
+    categories: Sequence[Mapping[str, Any]],
+    annotations: Sequence[Mapping[str, Any]],
+) -> list[Finding]:
+    """What should stand for one entry and stands for more; annotations need no id."""
+    numbers = [str(row["id"]) for row in annotations if row.get("id") is not None]
+    return [
+        *_repeated("duplicate id", path, "image id", (i["id"] for i in images)),
+        *_repeated("duplicate id", path, "category id", (c["id"] for c in categories)),
+        *_repeated("duplicate id", path, "category name", (c["name"] for c in categories)),
+        *_repeated("duplicate id", path, "file_name", (i["file_name"] for i in images)),
+        *_repeated("duplicate id", path, "annotation id", numbers),
+    ]
 
 
 def _coco_object(
-    row: Mapping[str, Any], names: Mapping[int, str], where: str
+    row: Mapping[str, Any], name: str, where: str, *, with_joints: bool
 ) -> RawObject | Finding:
-    if row["category_id"] not in names:
-        message = f"category_id {row['category_id']} is not in the file"
-        return Finding("unknown class", where, message)
+    """An object as training reads it; where one of a file has joints, all have to."""
     try:
-        x, y, width, height = (float(value) for value in row["bbox"])
-    except (TypeError, ValueError):
-        message = f"bbox is {row['bbox']!r}, expected x, y, width, height"
-        return Finding("unreadable label", where, message)
+        box, _ = box_and_area(row)
+        is_crowd(row)
+    except ValueError as error:
+        return Finding("unreadable label", where, str(error))
     try:
-        joints = tuple(float(value) for value in row.get("keypoints", ()))
-    except (TypeError, ValueError):
-        message = f"keypoints is {row['keypoints']!r:.80}, expected x, y, visibility of each joint"
-        return Finding("unreadable label", where, message)
-    return _finite(
-        RawObject(
-            where=where,
-            name=names[row["category_id"]],
-            written=(x, y, width, height),
-            box=(x, y, x + width, y + height),
-            joints=joints,
-        )
-    )
+        joints = joints_of(row) if with_joints else ()
+    except ValueError as error:
+        return Finding("wrong joints", where, str(error))
+    x, y, width, height = (float(value) for value in row["bbox"])
+    return _finite(RawObject(where, name, (x, y, width, height), box, joints))
 
 
 def scan_voc(folder: Path, list_file: str = "", class_names: Sequence[str] = ()) -> Scan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -121,6 +122,9 @@ def _classes(
     """Label of each category id, None where it is not looked for, and the name of each label."""
     categories = sorted(content["categories"], key=lambda category: int(category["id"]))
     ids = {category["name"]: category["id"] for category in categories}
+    for first, second in itertools.pairwise(categories):
+        if first["id"] == second["id"]:
+            raise DataError(f"{path}: the category id {first['id']} is used twice")
     if len(ids) < len(categories):
         raise DataError(f"{path}: two categories have one name; there are {', '.join(ids)}")
     names = tuple(class_names) or tuple(ids)
@@ -147,39 +151,61 @@ def _objects(
         if row["image_id"] not in positions:
             raise DataError(f"{where}: image_id {row['image_id']} is not in the file")
         label = labels[row["category_id"]]
-        if label is not None:
-            box, area = _box(row, where)
-            yield LabelledObject(
-                image=positions[row["image_id"]],
-                box=box,
-                label=label,
-                ignored=bool(row.get("iscrowd", 0)),
-                area=area,
-                joints=_joints(row, where) if task == "pose" else (),
-                where=where,
-            )
+        if label is None:
+            continue
+        try:
+            box, area = box_and_area(row)
+            crowd, joints = is_crowd(row), joints_of(row) if task == "pose" else ()
+        except ValueError as error:
+            raise DataError(f"{where}: {error}") from None
+        yield LabelledObject(positions[row["image_id"]], box, label, crowd, area, joints, where)
 
 
-def _box(row: Mapping[str, Any], where: str) -> tuple[tuple[float, float, float, float], float]:
+def box_and_area(row: Mapping[str, Any]) -> tuple[tuple[float, float, float, float], float]:
+    """An annotation's x1, y1, x2, y2 in pixels and the square pixels that it covers.
+
+    Raises:
+        ValueError: The box is not four numbers, or the area is none.
+    """
     try:
         x, y, width, height = (float(value) for value in row["bbox"])
     except (TypeError, ValueError):
-        raise DataError(f"{where}: bbox is {row['bbox']!r}, expected x, y, width, height") from None
-    area = row.get("area", width * height)
-    if not isinstance(area, int | float) or not math.isfinite(area):
-        raise DataError(f"{where}: area is {area!r}, expected square pixels")
+        raise ValueError(f"bbox is {row['bbox']!r}, expected x, y, width, height") from None
+    area = row.get("area")
+    if area is None:
+        area = width * height
+    elif not isinstance(area, int | float) or not math.isfinite(area):
+        raise ValueError(f"area is {area!r}, expected square pixels")
     return (x, y, x + width, y + height), float(area)
 
 
-def _joints(row: Mapping[str, Any], where: str) -> tuple[float, ...]:
-    joints = row.get("keypoints", ())
+def is_crowd(row: Mapping[str, Any]) -> bool:
+    """Whether an annotation is a crowd.
+
+    Raises:
+        ValueError: What it says is neither yes nor no; the text "0" would count as yes.
+    """
+    value = row.get("iscrowd")
+    if value not in (0, 1, None):
+        raise ValueError(f"iscrowd is {value!r}, expected 0 or 1")
+    return bool(value)
+
+
+def joints_of(row: Mapping[str, Any]) -> tuple[float, ...]:
+    """Three numbers for each joint of an annotation of a person.
+
+    Raises:
+        ValueError: There are others than those of 17 joints.
+    """
+    joints = row.get("keypoints")
+    joints = () if joints is None else joints
     if not isinstance(joints, list | tuple) or len(joints) != 3 * NUM_JOINTS:
         found = f"{len(joints)} numbers" if isinstance(joints, list | tuple) else f"{joints!r}"
-        raise DataError(
-            f"{where}: keypoints has {found}, expected x, y, visibility of {NUM_JOINTS} joints; "
+        raise ValueError(
+            f"keypoints has {found}, expected x, y, visibility of {NUM_JOINTS} joints; "
             "for boxes alone choose the task detection2d"
         )
     wrong = [v for v in joints if not isinstance(v, int | float) or not math.isfinite(v)]
     if wrong:
-        raise DataError(f"{where}: keypoints holds {wrong[0]!r}, expected numbers")
+        raise ValueError(f"keypoints holds {wrong[0]!r}, expected numbers")
     return tuple(float(value) for value in joints)

@@ -62,6 +62,8 @@ def test_a_sound_coco_set_passes_with_its_counts(check, coco, tmp_path):
         ("categories", 0, {"name": "cup"}, "ERROR: duplicate id", "category name cup is used 2"),
         ("annotations", 1, {"image_id": 9}, "ERROR: unknown image", "annotation 2: image_id 9"),
         ("annotations", 1, {"bbox": "x"}, "ERROR: unreadable label", "annotation 2: bbox is 'x'"),
+        ("annotations", 1, {"area": "9"}, "ERROR: unreadable label", "annotation 2: area is '9'"),
+        ("annotations", 1, {"iscrowd": "0"}, "ERROR: unreadable label", "2: iscrowd is '0'"),
         ("annotations", 1, {"bbox": [30, 8, -5, 9]}, "ERROR: inverted box", "annotation 2"),
         ("annotations", 1, {"bbox": [30, 8, 5, 0]}, "ERROR: box without area", "annotation 2"),
         ("annotations", 1, {"bbox": [70, 8, 5, 9]}, "ERROR: box outside", "annotation 2"),
@@ -95,7 +97,9 @@ def test_a_mistake_in_a_coco_set_is_named(check, coco, key, row, change, kind, m
     [
         ([90, 10, 2], "joint outside (1)"),
         ([90, 10], "wrong joints (1)"),
-        ([9, "x", 2], "unreadable label (1)"),
+        ([9, 10, 2, 9, 10, 2], "wrong joints (1)"),
+        ([9, "x", 2], "wrong joints (1)"),
+        ([9, float("nan"), 2], "wrong joints (1)"),
     ],
 )
 def test_wrong_joints_are_named(check, people, numbers, kind):
@@ -106,6 +110,28 @@ def test_wrong_joints_are_named(check, people, numbers, kind):
     assert status == 1
     assert f"ERROR: {kind}" in text
     assert "annotation 1" in text
+
+
+@pytest.mark.parametrize("keypoints", [{}, {"keypoints": None}])
+def test_people_without_joints_among_others_are_named(check, people, keypoints):
+    people.content["annotations"].append(people.annotation(2, 11, 1, [9, 9, 9, 9], **keypoints))
+
+    assert "annotation 2: keypoints has 0 numbers" in coco_check(check, people)[1]
+
+
+def test_categories_that_were_not_asked_for_are_background(check, coco):
+    coco.content["annotations"][1]["bbox"] = [90, 9, 9, 9]
+    coco.content["annotations"][1]["category_id"] = 7
+    coco.write()
+    arguments = (coco.annotations, "--images", coco.images, "--classes")
+
+    status, text = check(*arguments, " cup,")
+    assert status == 0
+    assert "coco: 2 images, 1 objects" in text
+    status, text = check(*arguments, "cup, spoon")
+    assert status == 1
+    assert "ERROR: unknown class (1)" in text
+    assert "no category 'spoon'; there are fork, cup" in text
 
 
 def boxes_of(coco, *boxes):

@@ -44,6 +44,14 @@ def test_crowds_are_ignored_or_objects(coco):
     assert everything.truth.labels.tolist() == [1, 0]
 
 
+def test_null_is_what_is_not_there(coco):
+    coco.content["annotations"][0].update(area=None, iscrowd=None)
+    samples = opened(coco)
+
+    assert samples[0].areas.tolist() == [200]
+    assert samples[0].truth.labels.tolist() == [1]
+
+
 def test_chosen_classes_alone_are_looked_for(coco):
     samples = opened(coco, class_names=("fork",))
 
@@ -82,9 +90,12 @@ def test_a_box_without_area_is_left_out_with_a_warning(coco, caplog):
         ("images", 0, {"file_name": ""}, "entry 1 of images has the file_name '', expected text"),
         ("images", 0, {"width": None}, r"entry 1 of images has the height, width \[48, None\]"),
         ("images", 0, {"height": 0}, "expected positive integers or neither"),
+        ("categories", 0, {"id": 3}, "the category id 3 is used twice"),
         ("categories", 0, {"name": "cup"}, "two categories have one name; there are cup"),
         ("annotations", 1, {"image_id": [9]}, r"entry 2 of annotations has the image_id \[9\]"),
         ("annotations", 0, {"area": "big"}, "annotation 1: area is 'big', expected square pixels"),
+        ("annotations", 2, {"iscrowd": "0"}, "annotation 3: iscrowd is '0', expected 0 or 1"),
+        ("annotations", 2, {"iscrowd": 2}, "annotation 3: iscrowd is 2, expected 0 or 1"),
         ("annotations", 0, {"category_id": 9}, "annotation 1: category_id 9"),
         ("annotations", 1, {"image_id": 9}, "annotation 2: image_id 9"),
         ("annotations", 1, {"bbox": [1, 2, 3]}, r"annotation 2: bbox is \[1, 2, 3\]"),
@@ -123,6 +134,9 @@ def test_an_unknown_class_name_is_an_error(coco):
 
 
 def test_boxes_cannot_teach_a_pose(coco):
+    with pytest.raises(DataError, match="annotation 1: keypoints has 0 numbers"):
+        opened(coco, task="pose")
+    coco.content["annotations"][0]["keypoints"] = None
     with pytest.raises(DataError, match="annotation 1: keypoints has 0 numbers"):
         opened(coco, task="pose")
 
