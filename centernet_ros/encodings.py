@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 
 from centernet_ros.image import Image
 
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"),
+    *(".ppm", ".pgm", ".jp2", ".avif"),
+)
+"""Endings, in small letters, of the files that are taken for images."""
+
 MAX_SIDE = 32766
 """Pixels of a side that OpenCV can still warp."""
 

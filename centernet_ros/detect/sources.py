@@ -13,14 +13,8 @@ from centernet_ros.calibration import CalibrationError
 from centernet_ros.detect.cameras import Look, projecting
 from centernet_ros.detect.frames import NEEDS_CAMERA, Frame, Source, Unusable, frame_of
 from centernet_ros.detect.recordings import open_bag_source, open_video
-from centernet_ros.encodings import ImageError, file_to_bgr
+from centernet_ros.encodings import IMAGE_SUFFIXES, ImageError, file_to_bgr
 from centernet_ros.kitti import read_projection
-
-IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".jp2", ".avif"),
-)
-"""Endings, in small letters, of the files that are taken for images."""
 
 BAG_SUFFIXES = (".db3", ".mcap")
 

@@ -10,7 +10,7 @@ import numpy as np
 from training.check.habits import TOLERANCE, habits
 from training.check.records import Finding, RawImage, RawObject, Scan
 from training.check.space import calibrations, solids
-from training.data.images import orientation, read_image
+from training.data.images import no_image, orientation, read_image
 from training.data.kitti import KINDS
 from training.data.labelled import box_problem
 from training.data.sample import DataError
@@ -25,6 +25,7 @@ def judge(scan: Scan) -> list[Finding]:
         sizes.append(size)
         findings += found
         findings += [f for item in image.objects for f in _object(item, size)]
+        findings += [f for item in image.regions for f in _box_problem(item, size)]
         findings += _repeated_objects(image)
     findings += habits(scan, sizes)
     findings += _classes(scan)
@@ -34,7 +35,7 @@ def judge(scan: Scan) -> list[Finding]:
     if empty:
         message = f"{len(empty)} of {len(scan.images)} images show no object, this is the first"
         findings.append(Finding("empty image", empty[0].where, message, is_error=False))
-    if not scan.images and not scan.findings:
+    if not scan.images and not any(finding.is_error for finding in scan.findings):
         findings.append(Finding("no image", scan.form, "there is not one image"))
     return findings
 
@@ -42,7 +43,7 @@ def judge(scan: Scan) -> list[Finding]:
 def _image(image: RawImage) -> tuple[tuple[int, int] | None, list[Finding]]:
     """Height, width of an image in the pixels of its label, and what is wrong with its file."""
     if not image.path.is_file():
-        return image.size, [Finding("missing file", image.where, f"no image {image.path}")]
+        return image.size, [Finding("missing file", image.where, no_image(image.path))]
     try:
         pixels = read_image(image.path, image.size)
     except DataError as error:
@@ -59,12 +60,17 @@ def _image(image: RawImage) -> tuple[tuple[int, int] | None, list[Finding]]:
     return size, [Finding("EXIF rotation", image.where, message, is_error=False)]
 
 
+def _box_problem(item: RawObject, size: tuple[int, int] | None) -> list[Finding]:
+    problem = box_problem(item.box, size)
+    kind = "box outside" if "outside" in problem else "inverted box"
+    return [Finding(kind, item.where, problem)] if problem else []
+
+
 def _object(item: RawObject, size: tuple[int, int] | None) -> Iterator[Finding]:
     x1, y1, x2, y2 = item.box
-    problem = box_problem(item.box, size)
-    if problem:
-        kind = "box outside" if "outside" in problem else "inverted box"
-        yield Finding(kind, item.where, problem)
+    problems = _box_problem(item, size)
+    if problems:
+        yield from problems
     elif x1 == x2 or y1 == y2:
         numbers = ", ".join(f"{value:g}" for value in item.written)
         yield Finding("box without area", item.where, f"({numbers}) is left out of the training")

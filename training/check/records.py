@@ -58,6 +58,7 @@ class RawImage:
         size: height, width that the label says; None where it does not.
         objects: what the label lists.
         calibration: file of its camera; None where the form has none.
+        regions: places in which nothing was labelled.
     """
 
     where: str
@@ -65,6 +66,7 @@ class RawImage:
     size: tuple[int, int] | None
     objects: tuple[RawObject, ...]
     calibration: Path | None = None
+    regions: tuple[RawObject, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from centernet_ros.class_names import KITTI_CLASSES
-from centernet_ros.kitti import DONT_CARE, KittiObject, read_objects
+from centernet_ros.kitti import DONT_CARE, KittiObject
 from training.check.records import Finding, Numbers, RawImage, RawObject, Scan
 from training.data.coco import (
     NEEDED,
@@ -23,10 +22,14 @@ from training.data.coco import (
     is_crowd,
     joints_of,
 )
-from training.data.kitti import image_path
+from training.data.images import images_in
+from training.data.kitti import image_paths as kitti_images
+from training.data.kitti import numbered_objects
 from training.data.lists import read_names
 from training.data.sample import DataError
-from training.data.voc import annotation_files, image_of
+from training.data.voc import annotation_files, read_annotation
+from training.data.voc import image_paths as voc_images
+from training.data.voc import image_size as voc_image_size
 
 
 def scan_coco(annotations: Path, folder: Path, class_names: Sequence[str] = ()) -> Scan:
@@ -135,24 +138,44 @@ def scan_voc(folder: Path, list_file: str = "", class_names: Sequence[str] = ())
     except DataError as error:
         return _unreadable("voc", folder, str(error))
     images, findings = [], []
-    for path in files:
+    for path, image in zip(files, voc_images(files), strict=True):
         try:
-            text = path.read_text()
-            root = ET.fromstring(text)
-            image = image_of(root, path)
-        except (OSError, UnicodeDecodeError, ET.ParseError, ValueError) as error:
-            findings.append(Finding("unreadable label", str(path), f"not an annotation: {error}"))
+            root, entries = read_annotation(path)
+            size = voc_image_size(root, path)
+        except DataError as error:
+            message = str(error).removeprefix(f"{path}: ")
+            findings.append(Finding("unreadable label", str(path), message))
             continue
-        lines = [text.count("\n", 0, m.start()) + 1 for m in re.finditer(r"<object\b", text)]
-        objects = []
-        for line, entry in zip(lines, root.findall("object"), strict=False):
-            item = _voc_object(entry, f"{path}, line {line}")
-            if isinstance(item, Finding):
-                findings.append(item)
-            else:
-                objects.append(item)
-        images.append(RawImage(str(path), image.path, image.size, tuple(objects)))
+        found = [_voc_object(entry, f"{path}, line {line}") for line, entry in entries]
+        findings += [item for item in found if isinstance(item, Finding)]
+        objects = tuple(item for item in found if isinstance(item, RawObject))
+        images.append(RawImage(str(path), image, size, objects))
+    if not list_file:
+        findings += _unread(folder / "Annotations", files)
+        findings += _unlabelled(folder / "JPEGImages", [path.stem for path in files])
     return Scan("voc", tuple(class_names), tuple(images), tuple(findings))
+
+
+def _unread(folder: Path, files: Sequence[Path]) -> list[Finding]:
+    """Annotations that nobody reads, as they lie deeper or have another ending."""
+    others = {path for path in folder.rglob("*") if path.suffix.lower() == ".xml"} - set(files)
+    if not others:
+        return []
+    message = (
+        f"{len(others)} annotations are not read, the first is {min(others).relative_to(folder)}: "
+        "expected name.xml in this folder itself"
+    )
+    return [Finding("label that is not read", str(folder), message, is_error=False)]
+
+
+def _unlabelled(folder: Path, names: Sequence[str]) -> list[Finding]:
+    """Images without a label, of which nothing is learnt."""
+    images = images_in(folder)
+    others = sorted(images.keys() - set(names))
+    if not others:
+        return []
+    message = f"{len(others)} images have no annotation, the first is {images[others[0]].name}"
+    return [Finding("image without label", str(folder), message, is_error=False)]
 
 
 def _voc_object(entry: ET.Element, where: str) -> RawObject | Finding:
@@ -177,31 +200,34 @@ def scan_kitti(folder: Path, list_file: Path | None, class_names: Sequence[str] 
     except DataError as error:
         return _unreadable("kitti", folder, str(error))
     images, findings = [], []
-    for name in names:
+    for name, image in zip(names, kitti_images(folder, names), strict=True):
         path = folder / "label_2" / f"{name}.txt"
         try:
-            text = path.read_text()
-            items = read_objects(text)
+            items = numbered_objects(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
             findings.append(Finding("unreadable label", str(path), str(error)))
             continue
-        lines = [number for number, line in enumerate(text.splitlines(), 1) if line.split()]
-        found = [
-            _kitti_object(item, f"{path}, line {n}") for n, item in zip(lines, items, strict=True)
-        ]
-        findings += [item for item in found if isinstance(item, Finding)]
-        objects = [i for i in found if isinstance(i, RawObject) and i.name != DONT_CARE]
-        calibration = folder / "calib" / f"{name}.txt"
-        image = RawImage(str(path), image_path(folder, name), None, tuple(objects), calibration)
-        images.append(image)
+        found = [_kitti_object(item, f"{path}, line {line}") for line, item in items]
+        images.append(
+            RawImage(
+                where=str(path),
+                path=image,
+                size=None,
+                objects=tuple(item for item in found if item.name != DONT_CARE),
+                calibration=folder / "calib" / f"{name}.txt",
+                regions=tuple(item for item in found if item.name == DONT_CARE),
+            )
+        )
+    if not list_file:
+        findings += _unlabelled(folder / "image_2", names)
     known = tuple(name.lower() for name in class_names) or KITTI_CLASSES
     return Scan("kitti", known, tuple(images), tuple(findings))
 
 
-def _kitti_object(item: KittiObject, where: str) -> RawObject | Finding:
+def _kitti_object(item: KittiObject, where: str) -> RawObject:
     x1, y1, x2, y2 = item.box
     box: Numbers = (x1, y1, x2, y2)
-    return _finite(RawObject(where, item.kind.lower(), box, box, solid=item))
+    return RawObject(where, item.kind.lower(), box, box, solid=item)
 
 
 def _finite(item: RawObject) -> RawObject | Finding:

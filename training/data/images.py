@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from centernet_ros.encodings import IMAGE_SUFFIXES
 from centernet_ros.image import Image
 from training.data.sample import DataError
 
@@ -45,6 +48,40 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> Image:
         f"{path}: the image is {stored.shape[1]}x{stored.shape[0]} pixels, but its label says "
         f"{size[1]}x{size[0]}: the label belongs to another image, or the image was resized"
     )
+
+
+def images_in(folder: Path, first: str = ".jpg") -> dict[str, Path]:
+    """The image files of a folder by their names without ending, whose case does not matter.
+
+    Args:
+        folder: the folder; one that cannot be read has no images.
+        first: ending of the file that counts where several have one name.
+    """
+    found: dict[str, Path] = {}
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_file())
+    except OSError:
+        return {}
+    for path in (folder / name for name in names):
+        suffix = path.suffix.lower()
+        if suffix in IMAGE_SUFFIXES and (suffix == first or path.stem not in found):
+            found[path.stem] = path
+    return found
+
+
+def find_images(paths: Sequence[Path], first: str = ".jpg") -> list[Path]:
+    """The image files of paths without ending, see `images_in`; `name.*` where there is none.
+
+    Each folder is listed once, as asking for every possible ending takes long on a network's disk.
+    """
+    found = {folder: images_in(folder, first) for folder in {path.parent for path in paths}}
+    return [found[path.parent].get(path.name, Path(f"{path}.*")) for path in paths]
+
+
+def no_image(path: Path) -> str:
+    """What is told of an image file that is not there."""
+    return f"no image {path.name} in {path.parent}"
 
 
 def orientation(path: Path) -> int:

@@ -9,12 +9,10 @@ from pathlib import Path
 from centernet_ros.class_names import KITTI_CLASSES
 from centernet_ros.kitti import DONT_CARE, KittiObject, read_objects, read_projection, to_truth
 from centernet_ros.structures import CameraIntrinsics, Detections2D
-from training.data.images import read_image
+from training.data.images import find_images, no_image, read_image
 from training.data.labelled import box_problem
 from training.data.lists import read_names
 from training.data.sample import DataError, Sample
-
-IMAGE_SUFFIXES = (".png", ".jpg")
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,7 @@ class KittiSamples:
         names: the frames.
         task: `detection3d`, or `detection2d` for the boxes alone.
         class_names: name of each label; compared with KITTI's kinds without case.
+        images: file of each frame's image.
         labels: text of each frame's label file.
         benchmark: whose metric measures results.
     """
@@ -34,6 +33,7 @@ class KittiSamples:
     names: Sequence[str]
     task: str
     class_names: tuple[str, ...]
+    images: Sequence[Path]
     labels: Sequence[str]
     benchmark: str = "kitti"
 
@@ -43,13 +43,15 @@ class KittiSamples:
     def __getitem__(self, index: int) -> Sample:
         """See `SampleSet`; vans and others are ignored as `centernet_ros.kitti.to_truth` says."""
         name = self.names[index]
-        image = read_image(image_path(self.folder, name))
-        objects = tuple(read_objects(self.labels[index]))
+        image = read_image(self.images[index])
+        numbered = numbered_objects(self.labels[index])
         size = (image.shape[0], image.shape[1])
-        for item in objects:
+        for line, item in numbered:
             problem = box_problem(item.box, size)
             if problem:
-                raise DataError(f"{self.folder / 'label_2' / name}.txt: {item.kind}: {problem}")
+                path = self.folder / "label_2" / f"{name}.txt"
+                raise DataError(f"{path}, line {line}: {item.kind}: {problem}")
+        objects = tuple(item for _, item in numbered)
         truth, ignored = to_truth(objects, self.class_names)
         return Sample(
             name=name,
@@ -83,18 +85,20 @@ def open_kitti(
         raise DataError(f"{folder / 'label_2'}: no label file")
     paths = [folder / part / f"{name}.txt" for name in names for part in ("label_2", "calib")]
     missing = [path for path in paths if not path.is_file()]
-    missing += [p for p in (image_path(folder, name) for name in names) if not p.is_file()]
     if missing:
         raise DataError(f"{missing[0]}: no such file ({len(missing)} files are missing)")
+    images = image_paths(folder, names)
+    absent = [path for path in images if not path.is_file()]
+    if absent:
+        raise DataError(f"{no_image(absent[0])} ({len(absent)} of {len(names)} are missing)")
     classes = tuple(class_names) or KITTI_CLASSES
     labels = [_label(folder / "label_2" / f"{name}.txt", classes, task) for name in names]
-    return KittiSamples(folder, names, task, classes, labels)
+    return KittiSamples(folder, names, task, classes, images, labels)
 
 
-def image_path(folder: Path, name: str) -> Path:
-    """Where the image of a frame lies."""
-    paths = [folder / "image_2" / f"{name}{suffix}" for suffix in IMAGE_SUFFIXES]
-    return next((path for path in paths if path.is_file()), paths[0])
+def image_paths(folder: Path, names: Sequence[str]) -> list[Path]:
+    """The image file of each frame, `name.*` where there is none; KITTI's own are PNG files."""
+    return find_images([folder / "image_2" / name for name in names], first=".png")
 
 
 def read_camera(folder: Path, name: str, size: tuple[int, int]) -> CameraIntrinsics:
@@ -112,16 +116,25 @@ def read_camera(folder: Path, name: str, size: tuple[int, int]) -> CameraIntrins
 
 def _label(path: Path, classes: Sequence[str], task: str) -> str:
     try:
-        text = path.read_text()
-        objects = read_objects(text)
+        text = path.read_text(encoding="utf-8-sig")
+        objects = numbered_objects(text)
     except ValueError as error:
         raise DataError(f"{path}, {error}") from None
-    lines = [number for number, line in enumerate(text.splitlines(), start=1) if line.split()]
-    for line, item in zip(lines, objects, strict=True):
+    for line, item in objects:
         problem = label_problem(item, classes, task)
         if problem:
             raise DataError(f"{path}, line {line}: {problem}")
     return text
+
+
+def numbered_objects(text: str) -> list[tuple[int, KittiObject]]:
+    """The objects of a label, each with its line.
+
+    Raises:
+        ValueError: A line has another form; the message says which.
+    """
+    lines = [number for number, line in enumerate(text.splitlines(), start=1) if line.split()]
+    return list(zip(lines, read_objects(text), strict=True))
 
 
 KINDS = (*KITTI_CLASSES, "van", "truck", "person_sitting", "tram", "misc", DONT_CARE)

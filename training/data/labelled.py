@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from centernet_ros.structures import NUM_JOINTS, Detections2D, Poses
-from training.data.images import read_image
+from training.data.images import no_image, read_image
 from training.data.sample import DataError, Sample
 
 _log = logging.getLogger(__name__)
@@ -97,13 +97,18 @@ class LabelledImages:
         return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
-        """See `SampleSet`."""
+        """See `SampleSet`; boxes are compared with the image where its label tells no size."""
         rows = np.arange(self.starts[index], self.starts[index + 1])
+        image = read_image(Path(self.files[index]), self.sizes[index])
+        for box in self.boxes[rows] if self.sizes[index] is None else ():
+            problem = box_problem(box.tolist(), (image.shape[0], image.shape[1]))
+            if problem:
+                raise DataError(f"{self.files[index]}: in the label of this image {problem}")
         ignored = rows[self.ignored[rows]]
         rows = rows[~self.ignored[rows]]
         return Sample(
             name=self.names[index],
-            image=read_image(Path(self.files[index]), self.sizes[index]),
+            image=image,
             truth=self._truth(rows),
             ignored=self._boxes(ignored),
             areas=torch.from_numpy(self.areas[rows]),
@@ -210,5 +215,5 @@ def _check_files(images: Sequence[LabelledImage]) -> None:
     missing = [image for image in images if not image.path.is_file()]
     if missing:
         raise DataError(
-            f"{missing[0].path}: no such image ({len(missing)} of {len(images)} are missing)"
+            f"{no_image(missing[0].path)} ({len(missing)} of {len(images)} are missing)"
         )

@@ -14,7 +14,7 @@ def read_names(path: Path) -> list[str]:
         DataError: The file cannot be read, names nothing, or names something twice.
     """
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from xml.parsers import expat
 
+from training.data.images import find_images
 from training.data.labelled import LabelledImage, LabelledImages, LabelledObject, collect
 from training.data.lists import read_names
 from training.data.sample import DataError
@@ -33,10 +34,10 @@ def open_voc(
     files = [path for folder in folders for path in annotation_files(folder, list_file)]
     images: list[LabelledImage] = []
     rows: list[tuple[str, LabelledObject]] = []
-    for index, path in enumerate(files):
-        root, text = _parse(path)
-        images.append(_checked_image(root, path))
-        rows += _objects(root, text, path, index)
+    for index, (path, image) in enumerate(zip(files, image_paths(files), strict=True)):
+        root, objects = read_annotation(path)
+        images.append(LabelledImage(path.stem, image, image_size(root, path)))
+        rows += _objects(objects, path, index)
     names = tuple(class_names) or tuple(sorted({name for name, _ in rows}))
     if not names:
         raise DataError(f"{folders[0]}: no object in any annotation")
@@ -47,50 +48,78 @@ def annotation_files(folder: Path, list_file: str = "") -> list[Path]:
     """The annotations of a folder, or those that a list below it names.
 
     Raises:
-        DataError: The list cannot be read.
+        DataError: The list cannot be read, or without one, there is no annotation.
     """
     labels = folder / "Annotations"
-    if not list_file:
-        return sorted(labels.glob("*.xml"))
-    return [labels / f"{name}.xml" for name in read_names(folder / list_file)]
+    if list_file:
+        return [labels / f"{name}.xml" for name in read_names(folder / list_file)]
+    files = sorted(labels.glob("*.xml"))
+    if not files:
+        problem = "holds no .xml file; folders in it are not searched"
+        raise DataError(f"{labels}: {problem if labels.is_dir() else 'no such folder'}")
+    return files
 
 
-def _parse(path: Path) -> tuple[ET.Element, str]:
-    try:
-        text = path.read_text()
-        return ET.fromstring(text), text
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
-    except (ET.ParseError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not an XML file: {error}") from None
+def image_paths(annotations: Sequence[Path]) -> list[Path]:
+    """The image of each annotation, `name.*` where there is none.
+
+    The annotation's own name counts, as tools write others into it.
+    """
+    return find_images([path.parent.parent / "JPEGImages" / path.stem for path in annotations])
 
 
-def _checked_image(root: ET.Element, path: Path) -> LabelledImage:
-    try:
-        return image_of(root, path)
-    except ValueError as error:
-        raise DataError(f"{path}: size: {error}") from None
-
-
-def image_of(root: ET.Element, path: Path) -> LabelledImage:
-    """The image of an annotation; the file's own name counts, as tools write others into it.
+def read_annotation(path: Path) -> tuple[ET.Element, list[tuple[int, ET.Element]]]:
+    """An annotation, and its objects with their lines.
 
     Raises:
-        ValueError: The annotation's width or height is no number.
+        DataError: The file cannot be read, or is no XML file with an annotation.
     """
-    folder = path.parent.parent / "JPEGImages"
-    found = [folder / f"{path.stem}{suffix}" for suffix in (".jpg", ".jpeg", ".png", ".JPG")]
-    image = next((file for file in found if file.is_file()), found[0])
-    size = (int(root.findtext("size/height", "0")), int(root.findtext("size/width", "0")))
-    return LabelledImage(path.stem, image, size if all(size) else None)
+    builder, parser = ET.TreeBuilder(), expat.ParserCreate()
+    lines: dict[ET.Element, int] = {}
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        lines[builder.start(tag, attributes)] = parser.CurrentLineNumber
+
+    parser.StartElementHandler, parser.EndElementHandler = start, builder.end
+    parser.CharacterDataHandler = builder.data
+    try:
+        parser.Parse(_text(path.read_bytes()), True)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        raise DataError(f"{path}: not an XML file: {error}") from None
+    root = builder.close()
+    if root.tag != "annotation":
+        raise DataError(f"{path}: the file holds {root.tag!r}, expected VOC's 'annotation'")
+    return root, [(lines[entry], entry) for entry in root.findall("object")]
+
+
+def _text(content: bytes) -> str | bytes:
+    """UTF-8 as text, whatever it says that it is, as some tools write; else bytes as they say."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content
+
+
+def image_size(root: ET.Element, path: Path) -> tuple[int, int] | None:
+    """Height, width of the image of an annotation; None where it does not tell them.
+
+    Raises:
+        DataError: They are no numbers.
+    """
+    try:
+        size = (int(root.findtext("size/height", "0")), int(root.findtext("size/width", "0")))
+    except ValueError as error:
+        raise DataError(f"{path}: size: {error}") from None
+    return size if all(size) else None
 
 
 def _objects(
-    root: ET.Element, text: str, path: Path, image: int
+    entries: Iterable[tuple[int, ET.Element]], path: Path, image: int
 ) -> Iterator[tuple[str, LabelledObject]]:
     """Class name and object of each entry; its label is not known yet."""
-    lines = [text.count("\n", 0, match.start()) + 1 for match in re.finditer(r"<object\b", text)]
-    for line, entry in zip(lines, root.findall("object"), strict=False):
+    for line, entry in entries:
         where = f"{path}, line {line}"
         name = (entry.findtext("name") or "").strip()
         if not name:

@@ -251,7 +251,40 @@ def test_a_voc_annotation_that_is_no_xml_is_named(check, voc):
     status, text = check(voc.folder)
 
     assert status == 1
-    assert "two.xml: not an annotation" in text
+    assert "two.xml: not an XML file" in text
+
+
+def test_images_without_an_annotation_and_annotations_that_are_not_read_are_named(check, voc):
+    labels = voc.folder / "Annotations"
+    (labels / "inner").mkdir()
+    (labels / "two.xml").rename(labels / "inner" / "two.xml")
+    (labels / "three.XML").write_text("<annotation/>")
+
+    status, text = check(voc.folder)
+
+    assert status == 0
+    assert "2 annotations are not read, the first is inner/two.xml" in text
+    assert "1 images have no annotation, the first is two.jpg" in text
+    assert "no annotation" not in check(voc.folder, "--list", "train.txt")[1]
+
+
+def test_a_voc_folder_without_annotations_is_an_error(check, voc):
+    for path in (voc.folder / "Annotations").iterdir():
+        path.unlink()
+
+    assert check(voc.folder)[0] == 1
+
+
+def test_frames_without_a_label_are_named(check, seen_car):
+    seen_car.label("000001").unlink()
+
+    status, text = check(seen_car.folder)
+
+    assert status == 0
+    assert "warning: image without label (1)" in text
+    assert "1 images have no annotation, the first is 000001.png" in text
+    seen_car.label("000000").unlink()
+    assert check(seen_car.folder)[0] == 1
 
 
 # The camera sees the car of the label where the label says.
@@ -325,6 +358,21 @@ def test_a_single_object_behind_the_camera_is_a_warning(check, kitti):
     assert "000000.txt, line 8: the location (0.0, 1.7, -5.0)" in text
 
 
+@pytest.mark.parametrize(
+    ("box", "kind"), [("40 9 20 30", "inverted box"), ("90 9 99 30", "box outside")]
+)
+def test_regions_without_labels_need_sound_boxes_too(check, seen_car, box, kind):
+    with seen_car.label("000000").open("a") as file:
+        file.write(f"DontCare -1 -1 -10 {box} -1 -1 -1 -1000 -1000 -1000 -10\n")
+
+    status, text = check(seen_car.folder)
+
+    assert status == 1
+    assert f"ERROR: {kind} (1)" in text
+    assert "000000.txt, line 2" in text
+    assert "kitti: 2 images, 1 objects" in text
+
+
 @pytest.mark.parametrize("part", ["image_2/000001.png", "calib/000001.txt", "label_2/000001.txt"])
 def test_a_missing_file_of_a_frame_is_named(check, seen_car, part):
     (seen_car.folder / part).unlink()
@@ -333,7 +381,7 @@ def test_a_missing_file_of_a_frame_is_named(check, seen_car, part):
     status, text = check(seen_car.folder, "--list", "frames.txt")
 
     assert status == 1
-    assert part in text
+    assert part.replace("image_2/000001.png", "no image 000001.* in") in text
 
 
 def test_a_folder_of_no_known_form_is_an_error(tmp_path, capsys):

@@ -84,7 +84,7 @@ def test_a_box_without_area_is_left_out_with_a_warning(coco, caplog):
 @pytest.mark.parametrize(
     ("key", "row", "change", "message"),
     [
-        ("images", 1, {"file_name": "c.jpg"}, r"c\.jpg: no such image \(1 of 2"),
+        ("images", 1, {"file_name": "c.jpg"}, r"no image c\.jpg in .*images \(1 of 2 are missing"),
         ("images", 1, {"id": 10}, "image id is used twice"),
         ("images", 0, {"id": "x"}, "entry 1 of images has the id 'x', expected an integer"),
         ("images", 0, {"file_name": ""}, "entry 1 of images has the file_name '', expected text"),
@@ -109,6 +109,15 @@ def test_a_wrong_entry_is_named(coco, key, row, change, message):
 
     with pytest.raises(DataError, match=message):
         opened(coco)
+
+
+def test_without_a_size_in_the_label_a_box_is_compared_with_the_image(coco):
+    del coco.content["images"][1]["height"], coco.content["images"][1]["width"]
+    coco.content["annotations"][1]["bbox"] = [90, 9, 4, 5]
+    samples = opened(coco)
+
+    with pytest.raises(DataError, match=r"b\.jpg: .* box \(90, 9, 94, 14\) lies outside .* 64x48"):
+        samples[1]
 
 
 @pytest.mark.parametrize(

@@ -86,16 +86,38 @@ def test_a_box_outside_the_image_is_named(kitti):
     path = kitti.label("000000")
     path.write_text(path.read_text().replace("10.00 10.00 40.00 30.00", "70 10 90 30"))
 
-    with pytest.raises(DataError, match=r"000000\.txt: Car: .* outside the image of 64x48"):
+    with pytest.raises(DataError, match=r"000000\.txt, line 1: Car: .* outside the image of 64x48"):
         opened(kitti)[1]
 
 
-@pytest.mark.parametrize("part", ["image_2/000001.png", "label_2/000001.txt", "calib/000001.txt"])
-def test_a_missing_file_is_named(kitti, part):
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("image_2/000001.png", r"no image 000001\.\* in .*image_2 \(1 of 2 are missing"),
+        ("label_2/000001.txt", r"label_2/000001\.txt: no such file \(1 files"),
+        ("calib/000001.txt", r"calib/000001\.txt: no such file \(1 files"),
+    ],
+)
+def test_a_missing_file_is_named(kitti, part, message):
     (kitti.folder / part).unlink()
 
-    with pytest.raises(DataError, match=rf"{part}: no such file \(1 files"):
+    with pytest.raises(DataError, match=message):
         opened(kitti)
+
+
+@pytest.mark.parametrize("suffix", [".PNG", ".jpeg", ".bmp"])
+def test_images_may_have_any_ending(kitti, suffix):
+    path = kitti.folder / "image_2/000000.png"
+    path.rename(path.with_suffix(suffix))
+
+    assert opened(kitti)[1].image.shape == (48, 64, 3)
+
+
+def test_a_mark_of_utf8_before_a_label_and_a_list_is_left_out(kitti):
+    for path in (kitti.label("000000"), kitti.list_file):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+
+    assert opened(kitti)[1].label_lines[0].kind == "Car"
 
 
 @pytest.mark.parametrize(

@@ -59,10 +59,63 @@ def test_a_file_that_is_no_xml_is_named(voc):
         open_voc([voc.folder])
 
 
+def test_a_file_of_another_form_is_named(voc):
+    path = voc.folder / "Annotations" / "two.xml"
+    path.write_text("<html><object/></html>")
+
+    with pytest.raises(DataError, match=r"two\.xml: the file holds 'html', expected VOC's 'anno"):
+        open_voc([voc.folder])
+
+
+def test_a_folder_without_annotations_is_named(voc):
+    with pytest.raises(DataError, match=r"typo/Annotations: no such folder"):
+        open_voc([voc.folder, voc.folder / "typo"])
+    inner = voc.folder / "Annotations" / "inner"
+    inner.mkdir()
+    for path in inner.parent.glob("*.xml"):
+        path.rename(inner / path.name)
+    with pytest.raises(DataError, match=r"Annotations: holds no \.xml file"):
+        open_voc([voc.folder])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda text: text.encode("utf-8-sig"),
+        lambda text: b'<?xml version="1.0" encoding="gb2312"?>' + text.encode(),
+        lambda text: b'<?xml version="1.0" encoding="ISO-8859-1"?>' + text.encode("latin1"),
+        lambda text: text.encode("utf-16"),
+    ],
+    ids=["mark", "other", "latin1", "utf16"],
+)
+def test_annotations_may_be_written_in_other_encodings(voc, write):
+    path = voc.folder / "Annotations" / "two.xml"
+    path.write_bytes(write(path.read_text().replace("dog", "Käfer")))
+
+    assert open_voc([voc.folder]).class_names == ("Käfer", "cat", "dog")
+
+
+def test_an_object_in_a_comment_moves_no_line(voc):
+    voc.write("two", ("dog", 0, (9, 1, 4, 9)))
+    path = voc.folder / "Annotations" / "two.xml"
+    path.write_text(path.read_text().replace("<size>", "<!-- <object> --> <size>"))
+
+    with pytest.raises(DataError, match=r"two\.xml, line 3: .* inverted"):
+        open_voc([voc.folder])
+
+
+@pytest.mark.parametrize("suffix", [".JPEG", ".PNG", ".webp", ".tif"])
+def test_images_may_have_any_ending(voc, suffix):
+    path = voc.folder / "JPEGImages" / "two.jpg"
+    path.rename(path.with_suffix(suffix))
+
+    assert open_voc([voc.folder])[1].image.shape == (48, 64, 3)
+
+
 def test_a_missing_image_is_named(voc):
     (voc.folder / "JPEGImages" / "two.jpg").unlink()
 
-    with pytest.raises(DataError, match=r"two\.jpg: no such image \(1 of 2"):
+    with pytest.raises(DataError, match=r"no image two\.\* in .*JPEGImages \(1 of 2 are missing"):
         open_voc([voc.folder])
 
 
