@@ -69,6 +69,9 @@ class Calibration:
     @property
     def distorted(self) -> bool:
         """Whether the raw image differs from the rectified one by its lens."""
+        # The coefficients of this model say how a fisheye lens differs from the ideal fisheye.
+        if self.distortion_model == "equidistant" and len(self.d) == 4:
+            return True
         return any(abs(value) > NO_DISTORTION for value in self.d)
 
     @property

@@ -61,6 +61,11 @@ def test_without_p_and_distortion_k_counts():
         ({"p": (P[0], 5.0, *P[2:])}, (375, 1242), "P is skewed"),
         ({"p": (*P[:10], 2.0, P[11])}, (375, 1242), "P is skewed, or its last row"),
         ({"p": NO_P, "d": (-0.3,)}, (375, 1242), "rectify the images .* or set undistort"),
+        (
+            {"p": NO_P, "d": (0.0,) * 4, "distortion_model": "equidistant"},
+            (375, 1242),
+            "its lens distorts: rectify the images",
+        ),
         ({}, (376, 1242), "calibrated for 1242x375 pixels, its image has 1242x376"),
         ({}, (720, 1280), "calibrated for 1242x375 pixels, its image has 1280x720"),
         ({}, (750, 2484), "set rescale_calibration if it is the whole image resized"),

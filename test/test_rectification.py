@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from centernet_ros.calibration import Calibration, CalibrationError
+from centernet_ros.calibration import IDENTITY, Calibration, CalibrationError
 from centernet_ros.rectification import Rectification
 from centernet_ros.structures import Detections2D, Poses
 
@@ -17,6 +17,7 @@ K = (400.0, 0.0, 330.0, 0.0, 410.0, 235.0, 0.0, 0.0, 1.0)
 P = (350.0, 0.0, 320.0, 0.0, 0.0, 350.0, 240.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 COS, SIN = math.cos(0.02), math.sin(0.02)
 TURNED = (COS, 0.0, SIN, 0.0, 1.0, 0.0, -SIN, 0.0, COS)
+RAW = np.array([[320.0, 240.0], [100.0, 80.0], [560.0, 400.0], [200.0, 420.0]])
 LENSES = {
     "plumb_bob": (-0.3, 0.1, 0.001, -0.002, 0.0),
     "rational_polynomial": (-0.3, 0.1, 0.001, -0.002, 0.01, 0.02, -0.01, 0.003),
@@ -42,10 +43,9 @@ def by_opencv(camera, raw):
 
 @pytest.mark.parametrize("model", LENSES)
 def test_points_find_back(model):
-    raw = np.array([[320.0, 240.0], [100.0, 80.0], [560.0, 400.0], [200.0, 420.0]])
     camera = lens(model)
-    rectified = torch.from_numpy(by_opencv(camera, raw))
-    np.testing.assert_allclose(Rectification(camera, SIZE).to_raw(rectified), raw, atol=0.01)
+    rectified = torch.from_numpy(by_opencv(camera, RAW))
+    np.testing.assert_allclose(Rectification(camera, SIZE).to_raw(rectified), RAW, atol=0.01)
 
 
 @pytest.mark.parametrize("model", LENSES)
@@ -76,6 +76,12 @@ def test_without_distortion_nothing_moves():
     camera = lens("plumb_bob", d=(), p=(0.0,) * 12, r=(0.0,) * 9)
     image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
     np.testing.assert_array_equal(Rectification(camera, SIZE).apply(image), image)
+
+
+def test_a_fisheye_without_coefficients_is_a_fisheye():
+    camera = lens("equidistant", d=(0.0,) * 4, r=(0.0,) * 9)
+    rectified = torch.from_numpy(by_opencv(dataclasses.replace(camera, r=IDENTITY), RAW))
+    np.testing.assert_allclose(Rectification(camera, SIZE).to_raw(rectified), RAW, atol=0.01)
 
 
 def test_a_binned_window():
