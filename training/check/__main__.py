@@ -9,7 +9,7 @@ from pathlib import Path
 
 from training.check.judging import judge
 from training.check.records import Scan
-from training.check.report import findings_text, summary, write_sheet
+from training.check.report import EXAMPLES, check_sheet, findings_text, summary, write_sheet
 from training.check.scanning import scan_coco, scan_kitti, scan_voc
 from training.data.sample import DataError
 
@@ -18,10 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; gives 1 where something has to be mended, else 0."""
     options = _parse(arguments)
     try:
+        check_sheet(options.sheet, options.samples)
         scan = _scan(options)
         findings = judge(scan)
         print(summary(scan))
-        print(findings_text(findings))
+        print(findings_text(findings, None if options.all else EXAMPLES))
         write_sheet(options.sheet, scan, options.samples)
     except DataError as error:
         print(f"training.check: {error}", file=sys.stderr)
@@ -54,6 +55,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--images", type=Path, help="folder of the images of a JSON file")
     parser.add_argument("--list", default="", help="list of the images to check, below the folder")
     parser.add_argument("--classes", default="", help="classes to expect, separated by commas")
+    parser.add_argument(
+        "--all", action="store_true", help="name all places, not a few of each kind"
+    )
     parser.add_argument("--samples", type=int, default=20, help="samples on the contact sheet")
     parser.add_argument(
         "--sheet", type=Path, default=Path("build/check/samples.png"), help="contact sheet"

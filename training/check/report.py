@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,17 +59,17 @@ def summary(scan: Scan) -> str:
     return "\n".join(lines)
 
 
-def findings_text(findings: Sequence[Finding]) -> str:
-    """Findings by kind, errors first, each kind with a few places."""
+def findings_text(findings: Sequence[Finding], examples: int | None = EXAMPLES) -> str:
+    """Findings by kind, errors first, each kind with so many places, or with all."""
     kinds: dict[tuple[bool, str], list[Finding]] = defaultdict(list)
     for finding in findings:
         kinds[(not finding.is_error, finding.kind)].append(finding)
     lines = []
     for (only_a_warning, kind), group in sorted(kinds.items(), key=lambda pair: pair[0]):
         lines.append(f"{'warning' if only_a_warning else 'ERROR'}: {kind} ({len(group)})")
-        lines += [f"  {item.where}: {item.message}" for item in group[:EXAMPLES]]
-        if len(group) > EXAMPLES:
-            lines.append(f"  ... and {len(group) - EXAMPLES} more")
+        lines += [f"  {item.where}: {item.message}" for item in group[:examples]]
+        if examples is not None and len(group) > examples:
+            lines.append(f"  ... and {len(group) - examples} more (--all names them)")
     return "\n".join(lines) or "nothing wrong was found"
 
 
@@ -139,6 +140,23 @@ def write_sheet(path: Path, scan: Scan, count: int) -> None:
     Raises:
         DataError: The file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), contact_sheet(scan, count)):
+    written = False
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written = cv2.imwrite(str(path), contact_sheet(scan, count))
+    if not written:
         raise DataError(f"{path}: cannot write a picture there")
+
+
+def check_sheet(path: Path, count: int) -> None:
+    """Refuse a contact sheet that cannot be, before the data set is read.
+
+    Raises:
+        DataError: The ending is no picture's, the path is a folder's, or the count is negative.
+    """
+    if count < 0:
+        raise DataError(f"--samples {count}: expected 0 or more")
+    if path.is_dir():
+        raise DataError(f"--sheet {path}: this is a folder, expected a picture file (samples.png)")
+    if not cv2.haveImageWriter(str(path)):
+        raise DataError(f"--sheet {path}: expected the ending of a picture file (.png, .jpg)")

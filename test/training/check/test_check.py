@@ -204,6 +204,17 @@ def test_a_file_of_another_form_is_named(check, coco, content, message):
     assert message in text
 
 
+def test_a_few_places_of_a_kind_are_named_or_all(check, coco):
+    boxes_of(coco, *[(9 * i, 9, -5, 9) for i in range(5)])
+    coco.write()
+    arguments = (coco.annotations, "--images", coco.images)
+
+    text = check(*arguments)[1]
+    assert text.count("is inverted") == 3
+    assert "... and 2 more (--all names them)" in text
+    assert check(*arguments, "--all")[1].count("is inverted") == 5
+
+
 def test_collisions_are_counted(check, coco):
     boxes_of(coco, (4, 4, 10, 10), (30, 30, 10, 10), (5, 5, 9, 9), (40, 8, 8, 8))
 

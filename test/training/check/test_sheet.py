@@ -19,6 +19,27 @@ def sheet(tmp_path, capsys):
     return run
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--sheet", "."), "--sheet .: this is a folder"),
+        (("--sheet", "sheet"), "--sheet sheet: expected the ending of a picture"),
+        (("--sheet", "no.png/sheet.png"), "no.png/sheet.png: cannot write a picture there"),
+        (("--samples", "-1"), "--samples -1: expected 0 or more"),
+    ],
+)
+def test_a_sheet_that_cannot_be_is_told_in_one_line(
+    voc, tmp_path, monkeypatch, capsys, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "no.png").write_bytes(b"")
+
+    assert main([str(voc.folder), *arguments]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
 def test_labels_are_drawn_where_they_are(sheet, coco):
     sheets = []
     for box in ([8, 8, 40, 30], [20, 20, 10, 10]):
