@@ -189,8 +189,7 @@ def _rectified_projection(calibration: Calibration) -> Tensor:
             "set undistort if they are raw"
         )
     else:
-        k = torch.tensor(calibration.k, dtype=torch.float64).view(3, 3)
-        rows = torch.cat([k, torch.zeros(3, 1, dtype=torch.float64)], dim=1)
+        rows = _raw_projection(calibration)
         name = "K"
     check_pinhole(rows, name)
     return rows
@@ -210,15 +209,24 @@ def _to_window(rows: Tensor, calibration: Calibration) -> Tensor:
     return to_window @ rows
 
 
-def camera_matrix(calibration: Calibration) -> Tensor:
-    """K (3, 3) of the window of the raw image, float64.
+def camera_matrix(
+    calibration: Calibration, image_size: tuple[int, int], *, rescale: bool = False
+) -> Tensor:
+    """K (3, 3) of the raw image at hand, float64; arguments as those of `intrinsics_of`.
 
     Raises:
-        CalibrationError: It does more than scale and shift.
+        CalibrationError: It does more than scale and shift, or the image is not the calibrated one.
     """
+    rows = _raw_projection(calibration)
+    check_pinhole(rows, "K")
+    rows = _to_window(rows, calibration)
+    return to_image_size(rows, calibration, image_size, rescale=rescale).projection[:, :3]
+
+
+def _raw_projection(calibration: Calibration) -> Tensor:
+    """K and a column of zeros, (3, 4)."""
     k = torch.tensor(calibration.k, dtype=torch.float64).view(3, 3)
-    check_pinhole(k, "K")
-    return _to_window(k, calibration)
+    return torch.cat([k, torch.zeros(3, 1, dtype=torch.float64)], dim=1)
 
 
 def to_image_size(

@@ -33,8 +33,10 @@ class Rectification:
         camera: intrinsics of the rectified image, which has the size of the raw one.
     """
 
-    def __init__(self, calibration: Calibration, image_size: tuple[int, int]) -> None:
-        """Compute the maps.
+    def __init__(
+        self, calibration: Calibration, image_size: tuple[int, int], *, rescale: bool = False
+    ) -> None:
+        """Compute the maps; arguments as those of `intrinsics_of`.
 
         Raises:
             CalibrationError: The camera is not calibrated, the model of its distortion is unknown,
@@ -49,9 +51,10 @@ class Rectification:
             )
         # Where P is not set, the rectified camera is the raw one without its distortion.
         rectified = calibration.p if calibration.p[0] else _without_baseline(calibration.k)
-        self.camera = intrinsics_of(dataclasses.replace(calibration, d=(), p=rectified), image_size)
+        ideal = dataclasses.replace(calibration, d=(), p=rectified)
+        self.camera = intrinsics_of(ideal, image_size, rescale=rescale)
         self._fisheye = calibration.distorted and model == "equidistant"
-        self._k: Array = camera_matrix(calibration).numpy()
+        self._k: Array = camera_matrix(calibration, image_size, rescale=rescale).numpy()
         self._d: Array = np.array(coefficients if calibration.distorted else [0.0] * 4)
         rotation = np.array(calibration.r).reshape(3, 3)
         # Like P, some drivers leave R unset.

@@ -93,6 +93,17 @@ def test_a_binned_window():
     torch.testing.assert_close(rectification.to_raw(point), expected, atol=1e-6, rtol=0)
 
 
+def test_an_image_resized_after_the_calibration():
+    """The centre of pixel x comes to lie at (x + 0.5) / 2 - 0.5."""
+    half = SIZE[0] // 2, SIZE[1] // 2
+    with pytest.raises(CalibrationError, match="set rescale_calibration"):
+        Rectification(lens("plumb_bob"), half)
+    rectification = Rectification(lens("plumb_bob"), half, rescale=True)
+    point = torch.tensor([120.0, 90.0])
+    full = Rectification(lens("plumb_bob"), SIZE).to_raw(2 * point + 0.5)
+    torch.testing.assert_close(rectification.to_raw(point), (full - 0.5) / 2, atol=1e-6, rtol=0)
+
+
 def test_boxes_enclose_the_bent_box_and_joints_bend():
     rectification = Rectification(lens("plumb_bob"), SIZE)
     boxes = torch.tensor([[100.0, 60.0, 300.0, 200.0], [-50.0, 10.0, 20.0, 470.0]])

@@ -79,5 +79,5 @@ class Calibrator:
     ) -> Geometry:
         if not self._undistort:
             return Geometry(intrinsics_of(calibration, image_size, rescale=rescale))
-        rectification = Rectification(calibration, image_size)
+        rectification = Rectification(calibration, image_size, rescale=rescale)
         return Geometry(rectification.camera, rectification)
