@@ -116,7 +116,7 @@ def _results(
     solids = [item.solid for item in image.objects if item.solid is not None]
     if solids and image.calibration is not None:
         try:
-            projection = read_projection(image.calibration.read_text())
+            projection = read_projection(image.calibration.read_text(encoding="utf-8-sig"))
             camera = CameraIntrinsics(projection, (pixels.shape[0], pixels.shape[1]))
             return to_truth(solids, names)[0], names, camera
         except (OSError, ValueError):

@@ -69,11 +69,9 @@ def scan_coco(annotations: Path, folder: Path, class_names: Sequence[str] = ()) 
             findings.append(Finding("unknown image", where, message))
         elif row["category_id"] in asked:
             name = asked[row["category_id"]]
-            item = _coco_object(row, name, where, with_joints=with_joints)
-            if isinstance(item, Finding):
-                findings.append(item)
-            else:
-                objects[row["image_id"]].append(item)
+            found = _coco_object(row, name, where, with_joints=with_joints)
+            objects[row["image_id"]] += [item for item in found if isinstance(item, RawObject)]
+            findings += [item for item in found if isinstance(item, Finding)]
     records = tuple(
         RawImage(
             where=f"{annotations}: image {number}",
@@ -116,19 +114,25 @@ def _double_ids(
 
 def _coco_object(
     row: Mapping[str, Any], name: str, where: str, *, with_joints: bool
-) -> RawObject | Finding:
-    """An object as training reads it; where one of a file has joints, all have to."""
+) -> list[RawObject | Finding]:
+    """An object as training reads it, and what is wrong with it.
+
+    Where one object of a file has joints, all have to; without right ones it still is an object.
+    """
     try:
         box, _ = box_and_area(row)
         is_crowd(row)
     except ValueError as error:
-        return Finding("unreadable label", where, str(error))
+        return [Finding("unreadable label", where, str(error))]
+    joints: tuple[float, ...] = ()
+    problems = []
     try:
         joints = joints_of(row) if with_joints else ()
     except ValueError as error:
-        return Finding("wrong joints", where, str(error))
+        problems.append(Finding("wrong joints", where, str(error)))
     x, y, width, height = (float(value) for value in row["bbox"])
-    return _finite(RawObject(where, name, (x, y, width, height), box, joints))
+    item = RawObject(where, name, (x, y, width, height), box, joints)
+    return [_finite(item), *problems]
 
 
 def scan_voc(folder: Path, list_file: str = "", class_names: Sequence[str] = ()) -> Scan:

@@ -51,7 +51,9 @@ def calibrations(scan: Scan, sizes: Sequence[tuple[int, int] | None]) -> Iterato
         if image.calibration is None or size is None:
             continue
         try:
-            camera = CameraIntrinsics(read_projection(image.calibration.read_text()), size)
+            camera = CameraIntrinsics(
+                read_projection(image.calibration.read_text(encoding="utf-8-sig")), size
+            )
         except (OSError, ValueError) as error:
             yield Finding("wrong calibration", str(image.calibration), str(error))
             continue

@@ -109,7 +109,7 @@ def read_camera(folder: Path, name: str, size: tuple[int, int]) -> CameraIntrins
     """
     path = folder / "calib" / f"{name}.txt"
     try:
-        return CameraIntrinsics(read_projection(path.read_text()), size)
+        return CameraIntrinsics(read_projection(path.read_text(encoding="utf-8-sig")), size)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}") from None
 

@@ -110,6 +110,7 @@ def test_wrong_joints_are_named(check, people, numbers, kind):
     assert status == 1
     assert f"ERROR: {kind}" in text
     assert "annotation 1" in text
+    assert "2 images, 1 objects" in text
 
 
 @pytest.mark.parametrize("keypoints", [{}, {"keypoints": None}])

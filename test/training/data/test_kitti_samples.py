@@ -113,8 +113,8 @@ def test_images_may_have_any_ending(kitti, suffix):
     assert opened(kitti)[1].image.shape == (48, 64, 3)
 
 
-def test_a_mark_of_utf8_before_a_label_and_a_list_is_left_out(kitti):
-    for path in (kitti.label("000000"), kitti.list_file):
+def test_a_mark_of_utf8_before_a_text_is_left_out(kitti):
+    for path in (kitti.label("000000"), kitti.calib("000000"), kitti.list_file):
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
 
     assert opened(kitti)[1].label_lines[0].kind == "Car"
