@@ -51,7 +51,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> Image:
 
 
 def images_in(folder: Path, first: str = ".jpg") -> dict[str, Path]:
-    """The image files of a folder by their names without ending, whose case does not matter.
+    """The image files of a folder by their names without ending; its case does not matter.
 
     Args:
         folder: the folder; one that cannot be read has no images.
