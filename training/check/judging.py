@@ -73,7 +73,8 @@ def _object(item: RawObject, size: tuple[int, int] | None) -> Iterator[Finding]:
         yield from problems
     elif x1 == x2 or y1 == y2:
         numbers = ", ".join(f"{value:g}" for value in item.written)
-        yield Finding("box without area", item.where, f"({numbers}) is left out of the training")
+        message = f"({numbers}) is left out of the training"
+        yield Finding("box without area", item.where, message, is_error=False)
     elif size is not None:
         beyond = max(-x1, -y1, x2 - size[1], y2 - size[0])
         if beyond > TOLERANCE:
