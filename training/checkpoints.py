@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,14 +17,17 @@ from training.config import RunConfig
 from training.data.sample import SampleSet
 from training.engine import evaluate
 from training.learner import Learner
+from training.logs import cut_log
 from training.measuring import Metrics, headline
 from training.previews import write_preview
-from training.state import Progress, save_state
+from training.state import STATE_FILE, Progress, cannot_write, save_state
 
-STATE_FILE = "state.pt"
 WEIGHTS_FILE = "weights.safetensors"
 BEST_FILE = "best.safetensors"
 MEASUREMENTS_FILE = "measurements.jsonl"
+
+PARTIAL_FILES = (f"{STATE_FILE}.[0-9]*.partial", "*.safetensors.[0-9]*.partial")
+"""What a run that was killed while it wrote leaves in its folder."""
 
 
 class Checkpoints:
@@ -38,7 +42,8 @@ class Checkpoints:
         validation: SampleSet,
         *,
         steps_per_epoch: int,
-        best: float | None,
+        progress: Progress,
+        decisive: Mapping[str, str],
         facts: Mapping[str, Any],
     ) -> None:
         """Declare what is written.
@@ -50,7 +55,8 @@ class Checkpoints:
             preset: that the weights carry.
             validation: what is measured on.
             steps_per_epoch: steps in which every image is seen once.
-            best: the best measurement so far, None before the first.
+            progress: how far the run was when it was saved.
+            decisive: what a run that resumes it has to have in common, see `what_decides`.
             facts: further notes that the weights carry.
         """
         self._config = config
@@ -59,31 +65,59 @@ class Checkpoints:
         self._preset = preset
         self._validation = validation
         self._steps_per_epoch = steps_per_epoch
-        self._best = best
+        self._progress = self._saved = progress
+        self._decisive = decisive
         self._facts = facts
-        self.folder = Path(config.output)
+        self.folder = config.folder
+
+    def start(self) -> None:
+        """Clear away what a killed run left, and do what it did not come to."""
+        for pattern in PARTIAL_FILES:
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
+        progress = self._progress
+        cut_log(self.folder / MEASUREMENTS_FILE, progress.step - (not progress.validated))
+        if not progress.validated:
+            self._validate()
 
     def after_step(self, step: int, *, last: bool) -> None:
-        """Write what is due after so many steps; a state in any case if it was the last step."""
+        """Write what is due after so many steps; a state in any case if it was the last step.
+
+        A validation image that cannot be used must not cost the steps since the last state. So a
+        state is saved before they are looked at, which tells that they still have to be, and again
+        with a new measurement. A run that ended in between begins with it when it is resumed: no
+        measurement is left out, and the best one is that of a run without interruption.
+        """
         config = self._config
         finished = step == config.optimiser.epochs * self._steps_per_epoch
         if _due(step, config.keep_every) and not finished:
             self._save_weights(self.folder / f"step-{step:08d}.safetensors", {"step": step})
-        if _due(step, config.preview_every) and not finished:
-            self.preview(self.folder / f"preview-{step:08d}.jpg")
-        measured = _due(step, config.evaluate_every * self._steps_per_epoch) and not finished
-        if measured:
-            self.keep_best(self._measure(), step)
-        if measured or last or finished or _due(step, config.save_every):
-            save_state(self.folder / STATE_FILE, self._learner, Progress(step, self._best), config)
+        validates = self._previews(step) or self._measures(step)
+        self._progress = dataclasses.replace(
+            self._progress, step=step, validated=finished or not validates
+        )
+        if validates or last or finished or _due(step, config.save_every):
+            self.save()
+        if not self._progress.validated:
+            self._validate()
+
+    def save(self) -> None:
+        """Save the state after the last step, unless it is saved."""
+        if self._progress != self._saved:
+            save_state(self.folder / STATE_FILE, self._learner, self._progress, self._decisive)
+            self._saved = self._progress
 
     def keep_best(self, metrics: Metrics, step: int) -> None:
         """Note a measurement, and keep the weights if it is the best one so far."""
         name, value = headline(metrics)
-        with (self.folder / MEASUREMENTS_FILE).open("a") as file:
-            file.write(json.dumps({"step": step, name: value}) + "\n")
-        if self._best is None or value > self._best:
-            self._best = value
+        path = self.folder / MEASUREMENTS_FILE
+        try:
+            with path.open("a") as file:
+                file.write(json.dumps({"step": step, name: value}) + "\n")
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        if self._progress.best is None or value > self._progress.best:
+            self._progress = dataclasses.replace(self._progress, best=value)
             self._save_weights(
                 self.folder / BEST_FILE, {"step": step, "metrics": metrics.to_dict()}
             )
@@ -97,6 +131,24 @@ class Checkpoints:
     def preview(self, path: Path) -> None:
         """Draw what the network sees in the first validation images."""
         write_preview(path, self._learner.result, self._task, self._preset, self._validation)
+
+    def _previews(self, step: int) -> bool:
+        return _due(step, self._config.preview_every)
+
+    def _measures(self, step: int) -> bool:
+        return _due(step, self._config.evaluate_every * self._steps_per_epoch)
+
+    def _validate(self) -> None:
+        """Draw and measure what is due after the last step, and save what was measured."""
+        step = self._progress.step
+        if self._previews(step):
+            self.preview(self.folder / f"preview-{step:08d}.jpg")
+        if self._measures(step):
+            self.keep_best(self._measure(), step)
+        self._progress = dataclasses.replace(self._progress, validated=True)
+        # Pictures alone are drawn once more by a run that is killed before its next state.
+        if self._measures(step):
+            self.save()
 
     def _measure(self) -> Metrics:
         workers = self._config.data.workers

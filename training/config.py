@@ -230,7 +230,7 @@ class RunConfig:
             authors have them for VOC and KITTI.
         compat: repeat the authors' quirks in training and decoding, see `Task`.
         seed: seed of the initial weights, the order and the augmentation.
-        output: folder of the run: weights, state for resuming, log.
+        output: folder of the run: weights, state for resuming, log; `~` is the user's own folder.
         initial_weights: weights file to start from; none: random weights.
         initial_trunk: where the backbone starts from instead, heads being random: `imagenet`, or a
             file that holds its trunk: weights of the same backbone for whatever task, those of
@@ -266,6 +266,7 @@ class RunConfig:
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
 
     def __post_init__(self) -> None:
+        check(bool(self.output), "output: is empty; name a folder")
         _check_known("fit", self.fit, [fit.value for fit in Fit])
         for name in ("keep_every", "evaluate_every", "preview_every"):
             check(getattr(self, name) >= 0, f"{name}: {getattr(self, name)} is negative")
@@ -285,6 +286,11 @@ class RunConfig:
             "losses by the objects anyway",
         )
         _check_known("pixel_statistics", self.pixel_statistics, ("coco", "imagenet"))
+
+    @property
+    def folder(self) -> Path:
+        """Where the run writes."""
+        return Path(self.output).expanduser()
 
     def steps_per_epoch(self, num_images: int) -> int:
         """Full batches of an epoch; the rest is left out, as in the authors' training.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -15,7 +15,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from centernet_ros.models.centernet import CenterNet
+from training.data.sample import DataError
 from training.strict import check
+
+Item = TypeVar("Item")
 
 PATIENCE = timedelta(hours=12)
 """How long a process waits for the others, one of which may be evaluating meanwhile."""
@@ -81,6 +84,28 @@ class World:
         lists: list[Any] = [None] * self.size
         dist.all_gather_object(lists, list(items))
         return [item for part in lists for item in part]
+
+    def together(self, items: Iterator[Item]) -> Iterator[Item]:
+        """The items of this process, of which all processes have equally many.
+
+        Raises:
+            DataError: An image of any process cannot be used. All of them tell it: none waits for
+                another that has ended.
+        """
+        if self.size == 1:
+            yield from items
+            return
+        while True:
+            item, problem = None, ""
+            try:
+                item = next(items, None)
+            except DataError as error:
+                problem = str(error)
+            if self.largest(len(problem)):
+                raise DataError(next(text for text in self.gathered([problem]) if text))
+            if item is None:
+                return
+            yield item
 
 
 ALONE = World()

@@ -53,13 +53,15 @@ class StepResult:
         loss: weighted sum of the losses.
         parts: unweighted loss of each head.
         learning_rate: learning rate of the step.
-        waited: seconds that the step waited for its images, which workers prepare meanwhile.
+        seconds: time of the step, without what is measured and written behind it.
+        waited: seconds of them in which it waited for its images, which workers prepare meanwhile.
     """
 
     step: int
     loss: float
     parts: dict[str, float]
     learning_rate: float
+    seconds: float
     waited: float
 
 
@@ -103,12 +105,14 @@ def train(
         names: of the samples, for messages.
 
     Raises:
+        DataError: An image cannot be used; the weights are those of the last whole step.
         TrainingError: The loss is not finite.
     """
     learner.model.train()
     network = wrap(learner.model, world)
     step = first_step
-    for parts, waited in _timed(_together(batches, config.accumulate)):
+    for parts, waited in _timed(world.together(_parts(batches, config.accumulate))):
+        start = time.perf_counter()
         rate = learning_rate(config, step, steps_per_epoch)
         for group in learner.optimiser.param_groups:
             group["lr"] = rate
@@ -121,12 +125,13 @@ def train(
             _refuse(step, losses, [names[i] for i in suspects] if names else [], world)
         _update(learner, config, step)
         loss = losses.pop("loss")
-        if not after_step(StepResult(step, loss, losses, rate, waited)):
+        seconds = waited + time.perf_counter() - start
+        if not after_step(StepResult(step, loss, losses, rate, seconds, waited)):
             break
     return step
 
 
-def _together(batches: Iterable[Batch], count: int) -> Iterator[list[Batch]]:
+def _parts(batches: Iterable[Batch], count: int) -> Iterator[list[Batch]]:
     """Lists of so many batches."""
     iterator = iter(batches)
     while parts := list(islice(iterator, count)):

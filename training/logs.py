@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from tqdm import tqdm
 
 from training.config import ConfigError, RunConfig
 from training.engine import StepResult
+from training.state import cannot_write
 
 LOG_FILE = "log.jsonl"
 
@@ -37,11 +37,10 @@ class RunLog:
         self._bar = tqdm(
             total=total, initial=first_step, desc="training", unit="step", disable=silent
         )
-        path = Path(config.output) / LOG_FILE
+        self._path = config.folder / LOG_FILE
         if not silent:
-            _cut(path, first_step)
-            self._log = path.open("a", buffering=1)
-        self._last = time.perf_counter()
+            cut_log(self._path, first_step)
+            self._log = self._path.open("a", buffering=1)
 
     def __enter__(self) -> RunLog:
         return self
@@ -49,24 +48,33 @@ class RunLog:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
         if not self._silent:
-            self._log.close()
+            # It would try once more to write what could not be written, which was told already.
+            with suppress(OSError):
+                self._log.close()
         if self._curves is not None:
             self._curves.close()
 
     def add(self, result: StepResult) -> None:
-        """Add one step."""
+        """Add one step.
+
+        Raises:
+            ConfigError: The line cannot be written, as where the disk is full.
+        """
         if self._silent:
             return
-        now = time.perf_counter()
-        seconds = now - self._last
-        self._last = now
-        speed, waiting = self._batch_size / seconds, result.waited / seconds
+        speed, waiting = self._batch_size / result.seconds, result.waited / result.seconds
         line: dict[str, Any] = {
-            **dataclasses.asdict(result),
+            "step": result.step,
+            "loss": result.loss,
+            "parts": result.parts,
+            "learning_rate": result.learning_rate,
             "waited": round(result.waited, 4),
             "images_per_second": float(f"{speed:.4g}"),
         }
-        self._log.write(json.dumps(line) + "\n")
+        try:
+            self._log.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
         if self._curves is not None:
             values = {"loss": result.loss, **{f"losses/{n}": v for n, v in result.parts.items()}}
             for name, value in {**values, "learning_rate": result.learning_rate}.items():
@@ -87,8 +95,10 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _cut(path: Path, steps: int) -> None:
+def cut_log(path: Path, steps: int) -> None:
     """Leave the lines of so many steps: those behind the last saved state are done again."""
+    if not path.exists():
+        return
     lines = [line for line in read_log(path) if line["step"] <= steps]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
@@ -101,4 +111,4 @@ def _open_tensorboard(config: RunConfig) -> Any:
             "tensorboard: the package is not installed; pip install tensorboard, or set the key "
             "to false: the same figures stand in log.jsonl"
         ) from None
-    return SummaryWriter(config.output)
+    return SummaryWriter(str(config.folder))

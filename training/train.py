@@ -22,17 +22,18 @@ from centernet_ros.checkpoint import CheckpointError, load_model, load_trunk, lo
 from centernet_ros.models import build_model
 from centernet_ros.models.centernet import CenterNet
 from centernet_ros.presets import ModelPreset
-from training.checkpoints import STATE_FILE, Checkpoints
+from training.checkpoints import WEIGHTS_FILE, Checkpoints
 from training.config import ConfigError, RunConfig, load_config
 from training.data.loading import training_batches, training_task
 from training.data.opening import open_training_samples, open_validation_samples
+from training.data.sample import DataError, SampleSet
 from training.distributed import ALONE, World, joined_world, own_device
 from training.engine import StepResult, TrainingError, evaluate, train
 from training.learner import start_learner
 from training.logs import RunLog
 from training.measuring import Metrics
 from training.report import PREVIEW_FILE, write_report
-from training.state import Progress, load_state
+from training.state import STATE_FILE, Progress, load_state, what_decides
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with joined_world() as world:
             device = choose_device(own_device(options.device, world))
             return run(config, device, resume=options.resume, world=world)
-    except (ConfigError, CheckpointError, TrainingError, ValueError) as error:
+    except (OSError, CheckpointError, TrainingError, ValueError) as error:
         print(f"training.train: {error}", file=sys.stderr)
         return 1
 
@@ -52,22 +53,18 @@ def run(
     config: RunConfig, device: torch.device, *, resume: bool = False, world: World = ALONE
 ) -> int:
     """Train, save and evaluate; gives 0, or 128 + signal when a signal ended the training early."""
-    output = Path(config.output)
-    output.mkdir(parents=True, exist_ok=True)
-    if not resume and (output / STATE_FILE).exists():
-        raise ConfigError(f"{output} holds a run already: --resume it or choose another output")
+    _check_folder(config.folder, resume=resume)
     world.check_divides(config.optimiser.batch_size, config.optimiser.accumulate)
     if config.threads:
         torch.set_num_threads(config.threads)
     config = _with_precision(config, device)
-    torch.manual_seed(config.seed)
-    samples = open_training_samples(config)
-    # Opened before the training, so that mistakes show at once.
-    validation = open_validation_samples(config, samples.class_names)
+    samples, validation = _opened(config)
     preset = config.preset(samples.class_names)
     task = training_task(config, preset)
-    learner = start_learner(_network(config, preset), config.optimiser, device, world)
-    progress = load_state(output / STATE_FILE, learner, config) if resume else Progress()
+    model = _network(config, preset, random=resume)
+    learner = start_learner(model, config.optimiser, device, world)
+    decisive = what_decides(config, samples.class_names, len(samples))
+    progress = load_state(config.folder / STATE_FILE, learner, decisive) if resume else Progress()
     steps_per_epoch = config.steps_per_epoch(len(samples))
     total = steps_per_epoch * config.optimiser.epochs
     checkpoints = Checkpoints(
@@ -77,11 +74,12 @@ def run(
         preset,
         validation,
         steps_per_epoch=steps_per_epoch,
-        best=progress.best,
+        progress=progress,
+        decisive=decisive,
         facts={"command": _command(), "seed": config.seed},
     )
     log = RunLog(config, progress.step, total, silent=not world.leads)
-    with log, _caught_signals() as caught:
+    with log, _caught_signals() as caught, _saved_before_bad_data(checkpoints, world):
 
         def after_step(result: StepResult) -> bool:
             signalled[0] = world.largest(caught[0] if caught else 0)
@@ -91,12 +89,11 @@ def run(
             return not signalled[0]
 
         signalled = [0]
+        pinned = device.type == "cuda"
         done = train(
             learner,
             task,
-            batches=training_batches(
-                samples, config, progress.step, world, pinned=device.type == "cuda"
-            ),
+            batches=training_batches(samples, config, progress.step, world, pinned=pinned),
             preset=preset,
             config=config.optimiser,
             steps_per_epoch=steps_per_epoch,
@@ -114,6 +111,37 @@ def run(
     return 0
 
 
+def _check_folder(folder: Path, *, resume: bool) -> None:
+    """Make the folder of a run, and refuse one that holds another run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if resume:
+        return
+    if (folder / STATE_FILE).exists():
+        raise ConfigError(f"{folder} holds a run already: --resume it or choose another output")
+    if (folder / WEIGHTS_FILE).exists():
+        raise ConfigError(f"{folder} holds {WEIGHTS_FILE} of a run: choose another output")
+
+
+def _opened(config: RunConfig) -> tuple[SampleSet, SampleSet]:
+    """What is trained and measured on: both before the training, so that mistakes show at once."""
+    samples = open_training_samples(config)
+    return samples, open_validation_samples(config, samples.class_names)
+
+
+@contextmanager
+def _saved_before_bad_data(checkpoints: Checkpoints, world: World) -> Iterator[None]:
+    """Begin to write, and let an image that cannot be used not cost the steps before it."""
+    try:
+        if world.leads:
+            checkpoints.start()
+        yield
+    except DataError:
+        # A step begins when its images are there: the weights are those of the last whole one.
+        if world.leads:
+            checkpoints.save()
+        raise
+
+
 def _with_precision(config: RunConfig, device: torch.device) -> RunConfig:
     """The configuration with the precision that `auto` means on a device."""
     precision, fast = config.optimiser.precision, has_bfloat16(device)
@@ -129,9 +157,12 @@ def _with_precision(config: RunConfig, device: torch.device) -> RunConfig:
     return replace(config, optimiser=replace(config.optimiser, precision=chosen))
 
 
-def _network(config: RunConfig, preset: ModelPreset) -> CenterNet:
-    """The network with the weights that the run starts from."""
+def _network(config: RunConfig, preset: ModelPreset, *, random: bool) -> CenterNet:
+    """The network with the weights that the run starts from, or `random` ones to be replaced."""
+    torch.manual_seed(config.seed)
     model = build_model(preset.backbone, preset.task, len(preset.class_names))
+    if random:
+        return model
     if config.initial_weights:
         load_weights(model, config.initial_weights)
     if config.initial_trunk:

@@ -13,6 +13,7 @@ import torch
 
 from centernet_ros.models import build_model
 from training.config import ConfigError
+from training.data.sample import DataError
 from training.distributed import (
     ALONE,
     SharedBatchNorm2d,
@@ -108,6 +109,22 @@ def test_a_batch_that_cannot_be_shared_evenly_is_refused():
     with pytest.raises(ConfigError, match="6 images in 2 parts cannot be shared evenly by 2"):
         World(0, 2).check_divides(6, 2)
     World(0, 2).check_divides(8, 2)
+
+
+class WithBrokenNeighbour(World):
+    """The first of two processes; the other one has met an image that cannot be used."""
+
+    def largest(self, number):
+        return max(number, 1)
+
+    def gathered(self, items):
+        return [*items, "b.jpg is broken"]
+
+
+def test_an_image_that_one_process_cannot_use_ends_all():
+    with pytest.raises(DataError, match=r"b\.jpg is broken"):
+        next(WithBrokenNeighbour(0, 2).together(iter("ab")))
+    assert list(ALONE.together(iter("ab"))) == ["a", "b"]
 
 
 def test_one_process_has_all_sums_already():
