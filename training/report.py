@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ def write_report(
         device: what it was computed on.
         num_images: images that it was trained on.
     """
-    folder = Path(config.output)
+    folder = config.folder
     steps = read_log(folder / LOG_FILE)
     curves = {"loss": [(line["step"], line["loss"]) for line in steps]}
     for name in steps[0]["parts"] if steps else ():
@@ -81,19 +80,26 @@ def _facts(
         "time waiting for images": f"{waited / seconds:.0%}" if steps else "-",
         "device": device,
         "versions": f"Python {platform.python_version()}, torch {torch.__version__}, "
-        f"torchvision {version('torchvision')}, OpenCV {cv2.__version__}",
+        f"{_torchvision()}, OpenCV {cv2.__version__}",
     }
     lines = [f"| {name} | {value} |" for name, value in rows.items()]
     return "\n".join(["| | |", "|---|---|", *lines])
 
 
+def _torchvision() -> str:
+    """Its version; on a CPU one can train without it."""
+    try:
+        return f"torchvision {version('torchvision')}"
+    except PackageNotFoundError:
+        return "no torchvision"
+
+
 def _measurements(folder: Path) -> list[str]:
     """A table of what was measured on the way, where something was."""
-    path = folder / MEASUREMENTS_FILE
-    if not path.exists():
-        return []
     # A killed run repeats the measurement after its last state.
-    rows = {line["step"]: line for line in map(json.loads, path.read_text().splitlines())}
+    rows = {line["step"]: line for line in read_log(folder / MEASUREMENTS_FILE)}
+    if not rows:
+        return []
     name = next(key for row in rows.values() for key in row if key != "step")
     lines = [f"| {step} | {row[name]:.4g} |" for step, row in sorted(rows.items())]
     table = "\n".join([f"| step | {name} |", "|---|---|", *lines])
