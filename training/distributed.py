@@ -47,10 +47,14 @@ class World:
         Raises:
             ConfigError: It is so.
         """
+        step = parts * self.size
+        numbers = [n for n in range(1, batch_size + 1) if batch_size % (parts * n) == 0]
+        nearest = max(step, (batch_size + (step - 1) // 2) // step * step)
         check(
-            batch_size % (parts * self.size) == 0,
+            batch_size % step == 0,
             f"optimiser.batch_size: {batch_size} images in {parts} parts cannot be shared evenly "
-            f"by {self.size} processes",
+            f"by {self.size} processes, but by {', '.join(map(str, numbers))}; the nearest batch "
+            f"for {self.size} has {nearest} images",
         )
 
     def total(self, values: Tensor) -> Tensor:

@@ -106,8 +106,15 @@ def test_a_signal_to_one_process_stops_both_at_a_step_from_which_one_goes_on(tmp
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused():
-    with pytest.raises(ConfigError, match="6 images in 2 parts cannot be shared evenly by 2"):
+    message = (
+        r"6 images in 2 parts cannot be shared evenly by 2 processes, but by 1, 3; .* 4 images"
+    )
+    with pytest.raises(ConfigError, match=message):
         World(0, 2).check_divides(6, 2)
+    with pytest.raises(
+        ConfigError, match=r"but by 1, 2, 3, 6, 19, 38, 57, 114; .* 4 has 112 images"
+    ):
+        World(0, 4).check_divides(114, 1)
     World(0, 2).check_divides(8, 2)
 
 
