@@ -6,114 +6,38 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, get_args
-
-import yaml
 
 from centernet_ros.models import BACKBONE_ALIASES
 from centernet_ros.presets import IMAGENET_MEAN, IMAGENET_STD, Fit, ModelPreset
 from centernet_ros.tasks import TASK_ALIASES
-from training.strict import ConfigError, build, check, override
+from training.sources import (
+    CocoSource,
+    DataConfig,
+    KittiSource,
+    Source,
+    StreetSource,
+    VocSource,
+)
+from training.strict import (
+    ConfigError,
+    build,
+    check,
+    check_known,
+    check_not_negative,
+    check_positive,
+    override,
+    read_yaml,
+)
 
-__all__ = ["ConfigError"]
-
-
-@dataclass(frozen=True)
-class StreetSource:
-    """Random street images.
-
-    Attributes:
-        seed: which images; no two seeds share one.
-        images: how many.
-    """
-
-    KIND: ClassVar[str] = "street"
-    seed: int = 1
-    images: int = 8000
-
-
-@dataclass(frozen=True)
-class CocoSource:
-    """COCO's files, or own data in the same form.
-
-    Attributes:
-        annotations: the JSON file: instances, or person_keypoints for the task `pose`.
-        images: folder of the images.
-    """
-
-    KIND: ClassVar[str] = "coco"
-    annotations: str
-    images: str
-
-
-@dataclass(frozen=True)
-class VocSource:
-    """Folders in Pascal VOC's form, or own data in the same form.
-
-    Attributes:
-        folders: folders that hold JPEGImages and Annotations.
-        list: list of the images below each folder; none: all that have an annotation.
-    """
-
-    KIND: ClassVar[str] = "voc"
-    folders: tuple[str, ...]
-    list: str = ""
-
-
-@dataclass(frozen=True)
-class KittiSource:
-    """Frames of KITTI's object detection, or own data in the same form.
-
-    Attributes:
-        folder: folder that holds image_2, label_2 and calib.
-        list: list of the frames; none: all that have a label.
-    """
-
-    KIND: ClassVar[str] = "kitti"
-    folder: str
-    list: str = ""
-
-
-Source = StreetSource | CocoSource | VocSource | KittiSource
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Which images are learnt from and which the result is measured on.
-
-    Attributes:
-        kind: `street`, `coco`, `voc` or `kitti`, which decides the form of the next two.
-        train: what is trained on; every epoch sees the same images in another order.
-        validation: what the result is measured on.
-        root: folder that paths start from.
-        classes: what is looked for, in the order of the labels; none: all that the data has, for
-            KITTI its three.
-        ignored_as_objects: train on COCO's crowds and VOC's difficult objects as on all others, as
-            the authors do; else they are neither object nor background.
-        limit: train and measure on so many first images only, to try a run; 0: on all.
-        workers: processes that render and prepare images beside the training process.
-        cache: keep the training images in the memory of each worker after the first epoch.
-    """
-
-    kind: str = StreetSource.KIND
-    train: Source = StreetSource(seed=1, images=8000)
-    validation: Source = StreetSource(seed=2, images=500)
-    root: str = ""
-    classes: tuple[str, ...] = ()
-    ignored_as_objects: bool = False
-    limit: int = 0
-    workers: int = 1
-    cache: bool = False
-
-    def __post_init__(self) -> None:
-        kinds = [source.KIND for source in get_args(Source)]
-        check(self.kind in kinds, f"data.kind: {self.kind!r} is not one of {', '.join(kinds)}")
-        for name in ("train", "validation"):
-            source = getattr(self, name)
-            check(self.kind == source.KIND, f"data.{name}: missing for the kind {self.kind}")
-        limited = self.kind in (CocoSource.KIND, VocSource.KIND) or not self.ignored_as_objects
-        check(limited, f"data.ignored_as_objects: {self.kind} has no crowds or difficult objects")
-        check(self.limit >= 0, f"data.limit: {self.limit} is negative")
+__all__ = [
+    "CocoSource",
+    "ConfigError",
+    "DataConfig",
+    "KittiSource",
+    "Source",
+    "StreetSource",
+    "VocSource",
+]
 
 
 @dataclass(frozen=True)
@@ -146,9 +70,28 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         known = ("uniform", "random_crop", "random_shift")
-        _check_known("augment.placement", self.placement, known)
+        check_known("augment.placement", self.placement, known)
         fixed = self.placement == "uniform" or not any(self.crop)
         check(fixed, f"augment.crop: the placement {self.placement} has its own")
+        pieces = any(self.crop) or self.placement == "random_crop"
+        check(
+            not self.keep_geometry or not pieces,
+            f"augment.keep_geometry: {self.keep_geometry} of the images would stay whole, while "
+            "crop and random_crop take pieces of all; leave out one of the two",
+        )
+        for name in ("flip", "keep_geometry"):
+            value = getattr(self, name)
+            check(0 <= value <= 1, f"augment.{name}: {value} is no probability, from 0 to 1")
+        low, high = self.scale
+        check(0 < low <= high, f"augment.scale: [{low}, {high}] is no range of positive factors")
+        for name in ("shift", "colour", "light"):
+            check_not_negative(f"augment.{name}", getattr(self, name))
+
+    @property
+    def keeps_cameras(self) -> bool:
+        """Whether some images keep their place and size, see `training.augment.random_view`."""
+        uniform = self.placement == "uniform" and not any(self.crop)
+        return self.keep_geometry > 0 or (uniform and self.scale == (1, 1) and self.shift == 0)
 
 
 @dataclass(frozen=True)
@@ -166,6 +109,9 @@ class LossConfig:
     size_weight: float = 0.1
     regression: str = "l1"
     mean_over: str = "slots"
+
+    def __post_init__(self) -> None:
+        check_not_negative("loss.size_weight", self.size_weight)
 
 
 @dataclass(frozen=True)
@@ -204,15 +150,21 @@ class OptimiserConfig:
 
     def __post_init__(self) -> None:
         precisions = ("auto", "float32", "bfloat16", "float16", "float64")
-        _check_known("optimiser.schedule", self.schedule, ("step", "cosine"))
-        _check_known("optimiser.precision", self.precision, precisions)
+        check_known("optimiser.schedule", self.schedule, ("step", "cosine"))
+        check_known("optimiser.precision", self.precision, precisions)
         size, parts = self.batch_size, self.accumulate
-        check(size > 0, f"optimiser.batch_size: {size} is not positive")
+        for name in ("learning_rate", "batch_size", "epochs"):
+            check_positive(f"optimiser.{name}", getattr(self, name))
+        for name in ("warmup_steps", "clip"):
+            check_not_negative(f"optimiser.{name}", getattr(self, name))
+        check(
+            not self.drops or self.schedule == "step",
+            f"optimiser.drops: the schedule {self.schedule} has none; set them to []",
+        )
         divides = parts > 0 and size % parts == 0
         check(
             divides, f"optimiser.accumulate: {size} images cannot be cut into {parts} equal parts"
         )
-        check(self.clip >= 0, f"optimiser.clip: {self.clip} is negative")
         check(0 <= self.average < 1, f"optimiser.average: {self.average} is not in [0, 1)")
 
 
@@ -267,10 +219,16 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         check(bool(self.output), "output: is empty; name a folder")
-        _check_known("fit", self.fit, [fit.value for fit in Fit])
-        for name in ("keep_every", "evaluate_every", "preview_every"):
-            check(getattr(self, name) >= 0, f"{name}: {getattr(self, name)} is negative")
-        check(self.save_every > 0, f"save_every: {self.save_every} is not positive")
+        check_known("fit", self.fit, [fit.value for fit in Fit])
+        for name in ("seed", "threads", "keep_every", "evaluate_every", "preview_every"):
+            check_not_negative(name, getattr(self, name))
+        check_positive("save_every", self.save_every)
+        sides, step = self.augment.crop, _input_step(self.backbone)
+        check(
+            not any(sides) or all(side > 0 and side % step == 0 for side in sides),
+            f"augment.crop: {list(sides)} are not positive multiples of {step}, as {self.backbone} "
+            "wants them",
+        )
         both = self.initial_weights and self.initial_trunk
         check(not both, "initial_trunk: initial_weights are given too; choose one of them")
         losses = ("l1", "smooth_l1") if self.task in ("detection2d", "ctdet") else ("l1",)
@@ -279,18 +237,31 @@ class RunConfig:
             f"loss.regression: {self.loss.regression!r} is not one of {', '.join(losses)} that "
             f"{self.task} has",
         )
-        _check_known("loss.mean_over", self.loss.mean_over, ("slots", "objects"))
+        check_known("loss.mean_over", self.loss.mean_over, ("slots", "objects"))
         check(
             self.loss.mean_over == "slots" or self.task in ("detection3d", "ddd"),
             f"loss.mean_over: {self.loss.mean_over!r} is for detection3d; {self.task} divides its "
             "losses by the objects anyway",
         )
-        _check_known("pixel_statistics", self.pixel_statistics, ("coco", "imagenet"))
+        check_known("pixel_statistics", self.pixel_statistics, ("coco", "imagenet"))
 
     @property
     def folder(self) -> Path:
         """Where the run writes."""
         return Path(self.output).expanduser()
+
+    def check_depth(self) -> None:
+        """Refuse to train 3D boxes on images none of which tells depth.
+
+        Raises:
+            ConfigError: It is so.
+        """
+        solid = TASK_ALIASES.get(self.task, self.task) == "detection3d"
+        check(
+            not solid or self.augment.keeps_cameras,
+            "augment.keep_geometry: 0 leaves no image to learn depth from; set it to 0.5, or "
+            "augment.scale to [1, 1] and shift to 0, without crops",
+        )
 
     def steps_per_epoch(self, num_images: int) -> int:
         """Full batches of an epoch; the rest is left out, as in the authors' training.
@@ -316,7 +287,7 @@ class RunConfig:
                 tuple(class_names),
                 self.input_size,
                 Fit(self.fit),
-                pad_to=128 if backbone == "hourglass104" else 32,
+                pad_to=_input_step(backbone),
                 compat=self.compat,
             )
             if self.pixel_statistics == "imagenet":
@@ -326,8 +297,9 @@ class RunConfig:
             raise ConfigError(str(error)) from None
 
 
-def _check_known(key: str, value: str, known: Sequence[str]) -> None:
-    check(value in known, f"{key}: {value!r} is not one of {', '.join(known)}")
+def _input_step(backbone: str) -> int:
+    """What the sides of a backbone's input are multiples of, in pixels."""
+    return 128 if BACKBONE_ALIASES.get(backbone, backbone) == "hourglass104" else 32
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
@@ -338,14 +310,18 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:
             the file and the key.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
+        values = read_yaml(Path(path).read_text(encoding="utf-8")) or {}
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is no text in UTF-8 (byte {error.start})") from None
+    except (OSError, ConfigError) as error:
         raise ConfigError(f"{path}: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(values).__name__}")
     try:
         for text in overrides:
             override(values, text)
-        return build(RunConfig, values)
+        config = build(RunConfig, values)
+        config.check_depth()
+        return config
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None

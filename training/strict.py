@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import yaml
@@ -25,6 +27,47 @@ def check(condition: bool, message: str) -> None:
     """
     if not condition:
         raise ConfigError(message)
+
+
+def check_known(key: str, value: str, known: Sequence[str]) -> None:
+    """Refuse a value that is none of the known ones."""
+    check(value in known, f"{key}: {value!r} is not one of {', '.join(known)}")
+
+
+def check_positive(key: str, value: float) -> None:
+    """Refuse zero and numbers below."""
+    check(value > 0, f"{key}: {value} is not positive")
+
+
+def check_not_negative(key: str, value: float) -> None:
+    """Refuse numbers below zero."""
+    check(value >= 0, f"{key}: {value} is negative")
+
+
+def read_yaml(text: str) -> Any:
+    """Plain values from YAML.
+
+    Raises:
+        ConfigError: It is no YAML, or a key stands in it twice; the message names the line.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(" ".join(str(error).split())) from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values alone; of a key that stands there twice YAML would take the last silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            key, line = key_node.value, key_node.start_mark.line + 1
+            if isinstance(key, str) and key in lines:
+                raise ConfigError(f"key {key} stands in line {lines[key]} and in line {line}")
+            if isinstance(key, str):
+                lines[key] = line
+        return dict(super().construct_mapping(node, deep))
 
 
 def build(cls: type[Config], values: Mapping[str, Any], prefix: str = "") -> Config:
@@ -62,7 +105,7 @@ def override(values: dict[str, Any], text: str) -> None:
     """Apply `section.key=value` to nested plain values, in place; no value is the empty text.
 
     Raises:
-        ConfigError: The text has another form, or a section is a plain value.
+        ConfigError: The text has another form or is no YAML, or a section is a plain value.
     """
     key, separator, value = text.partition("=")
     check(bool(separator), f"--set {text!r}: expected section.key=value")
@@ -70,7 +113,10 @@ def override(values: dict[str, Any], text: str) -> None:
     for section in sections:
         values = values.setdefault(section, {})
         check(isinstance(values, dict), f"--set {text!r}: {section} is not a section")
-    values[last] = yaml.safe_load(value) if value else ""
+    try:
+        values[last] = read_yaml(value) if value else ""
+    except ConfigError as error:
+        raise ConfigError(f"--set {text!r}: {error}") from None
 
 
 def _fields(cls: type) -> tuple[dataclasses.Field[Any], ...]:
@@ -105,10 +151,10 @@ def _convert(hint: Any, value: Any, name: str) -> Any:
         return tuple(_convert(kind, item, name) for kind, item in zip(kinds, value, strict=True))
     # YAML reads 5e-4 as text and 1 as an integer where a number is meant.
     if hint is float and isinstance(value, (int, str)) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except ValueError:
-            pass
+        with suppress(ValueError):
+            value = float(value)
+    if isinstance(value, float):
+        check(math.isfinite(value), f"{name}: {value} is no finite number")
     fits = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
     check(fits, f"{name}: expected {getattr(hint, '__name__', hint)}, found {value!r}")
     return value

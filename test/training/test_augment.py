@@ -196,6 +196,21 @@ def test_images_of_the_networks_own_resolution_are_learnt_in_the_letterbox():
     [
         ({"placement": "tilted"}, "augment.placement: 'tilted' is not one of uniform, random_crop"),
         ({"placement": "random_crop", "crop": (64, 64)}, "augment.crop: the placement random_crop"),
+        (
+            {"crop": (64, 64), "keep_geometry": 0.5},
+            "augment.keep_geometry: 0.5 of the images would",
+        ),
+        (
+            {"placement": "random_crop", "keep_geometry": 0.5},
+            "augment.keep_geometry: 0.5 of the im",
+        ),
+        ({"keep_geometry": -0.5}, "augment.keep_geometry: -0.5 is no probability"),
+        ({"flip": 1.5}, "augment.flip: 1.5 is no probability"),
+        ({"scale": (0.0, 1.0)}, r"augment.scale: \[0.0, 1.0\] is no range"),
+        ({"scale": (1.2, 0.8)}, r"augment.scale: \[1.2, 0.8\] is no range"),
+        ({"shift": -0.1}, "augment.shift: -0.1 is negative"),
+        ({"colour": -0.1}, "augment.colour: -0.1 is negative"),
+        ({"light": -0.1}, "augment.light: -0.1 is negative"),
     ],
 )
 def test_wrong_options_are_named(options, message):

@@ -28,9 +28,8 @@ def test_an_empty_file_is_the_default_run(tmp_path):
 
 
 def test_values_and_overrides_arrive_with_their_types(tmp_path):
-    path = write(
-        tmp_path, "optimiser: {learning_rate: 5e-4, drops: [3, 5]}\ninput_size: [64, 128]\n"
-    )
+    optimiser = "{learning_rate: 5e-4, schedule: step, drops: [3, 5]}"
+    path = write(tmp_path, f"optimiser: {optimiser}\ninput_size: [64, 128]\n")
 
     config = load_config(path, ["optimiser.batch_size=4", "seed=7", "augment.scale=[1, 2]"])
 
@@ -71,6 +70,27 @@ def test_values_and_overrides_arrive_with_their_types(tmp_path):
         ("{task: detection3d, loss: {mean_over: cars}}", "'cars' is not one of slots, objects"),
         ("{task: pose, loss: {mean_over: objects}}", "pose divides its losses by the objects anyw"),
         ("pixel_statistics: voc", "pixel_statistics: 'voc' is not one of coco, imagenet"),
+        ("output: ''", "output: is empty"),
+        ("seed: -1", "seed: -1 is negative"),
+        ("threads: -1", "threads: -1 is negative"),
+        ("optimiser: {epochs: 0}", "optimiser.epochs: 0 is not positive"),
+        ("optimiser: {learning_rate: 0}", "optimiser.learning_rate: 0.0 is not positive"),
+        ("optimiser: {learning_rate: .inf}", "optimiser.learning_rate: inf is no finite number"),
+        ("optimiser: {warmup_steps: -1}", "optimiser.warmup_steps: -1 is negative"),
+        ("optimiser: {drops: [3]}", "optimiser.drops: the schedule cosine has none"),
+        ("loss: {size_weight: -1}", "loss.size_weight: -1.0 is negative"),
+        ("data: {train: {images: 0}}", "data.train.images: 0 is not positive"),
+        ("data: {validation: {seed: -2}}", "data.validation.seed: -2 is negative"),
+        ("data: {workers: -1}", "data.workers: -1 is negative"),
+        ("data: {classes: [a, b, a]}", "data.classes: 'a' stands there twice"),
+        ("augment: {crop: [64, 48]}", r"augment.crop: \[64, 48\] are not positive multiples of 32"),
+        ("augment: {crop: [0, 64]}", "augment.crop: .* multiples of 32, as resnet18 wants them"),
+        ("{backbone: hourglass, augment: {crop: [64, 64]}}", "augment.crop: .* multiples of 128"),
+        ("task: ddd", "augment.keep_geometry: 0 leaves no image to learn depth from"),
+        ("{task: ddd, augment: {crop: [64, 64], scale: [1, 1], shift: 0}}", "leaves no image to l"),
+        ("{task: ddd, augment: {placement: random_shift}}", "leaves no image to learn depth from"),
+        ("{seed: 1, task: pose, seed: 2}", "key seed stands in line 1 and in line 1"),
+        ("optimiser:\n  clip: 1\n  clip: 2\n", "key clip stands in line 2 and in line 3"),
         ("- a list", "expected keys and values, found list"),
         ("a: [unclosed", "run.yaml"),
     ],
@@ -91,10 +111,37 @@ def test_no_value_is_the_empty_text(tmp_path):
     assert load_config(write(tmp_path, "initial_trunk: a"), ["initial_trunk="]).initial_trunk == ""
 
 
-@pytest.mark.parametrize("override", ["seed", "seed.inner=3", "nothing=1"])
-def test_a_wrong_override_is_an_error(tmp_path, override):
-    with pytest.raises(ConfigError):
+def test_a_file_in_another_encoding_is_named(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_bytes("output: Läufe".encode("latin-1"))
+
+    with pytest.raises(ConfigError, match=r"run.yaml: is no text in UTF-8 \(byte 9\)"):
+        load_config(path)
+
+
+@pytest.mark.parametrize("augment", ["{scale: [1, 1], shift: 0}", "{keep_geometry: 0.5}"])
+def test_depth_is_learnt_from_images_that_keep_their_camera(tmp_path, augment):
+    load_config(write(tmp_path, f"{{task: detection3d, augment: {augment}}}"))
+
+
+def test_the_users_own_folder_can_be_meant_by_a_tilde():
+    assert RunConfig(output="~/run").folder == Path.home() / "run"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed", "expected section.key=value"),
+        ("seed.inner=3", "seed is not a section"),
+        ("nothing=1", "unknown key nothing"),
+        ("augment.scale=[1, 2", r"--set 'augment.scale=\[1, 2': while parsing"),
+    ],
+)
+def test_a_wrong_override_is_an_error(tmp_path, override, message):
+    with pytest.raises(ConfigError, match=message) as caught:
         load_config(write(tmp_path, "seed: 1"), [override])
+
+    assert "\n" not in str(caught.value)
 
 
 def test_an_input_size_that_no_network_takes_is_an_error():

@@ -77,7 +77,7 @@ def test_real_images_train_and_are_measured(name, tmp_path):
         f"output: {tmp_path / 'run'}\n"
         f"data: {data}\n"
         f"augment: {{placement: {'random_shift' if wide else 'random_crop'}, light: 0.1,"
-        " keep_geometry: 0.5}\n"
+        f" keep_geometry: {0.5 if wide else 0}}}\n"
         "optimiser: {batch_size: 2, epochs: 2, warmup_steps: 0}\n"
     )
     root = DATA / {"people": "coco", "cells": "voc/BCCD"}.get(name, name)
