@@ -19,13 +19,16 @@ import torch
 
 from centernet_ros.backends import choose_device, has_bfloat16
 from centernet_ros.checkpoint import CheckpointError, load_model, load_trunk, load_weights
+from centernet_ros.kitti import read_objects, to_truth
 from centernet_ros.models import build_model
 from centernet_ros.models.centernet import CenterNet
 from centernet_ros.presets import ModelPreset
 from training.checkpoints import WEIGHTS_FILE, Checkpoints
 from training.config import ConfigError, RunConfig, load_config
+from training.data.kitti import KittiSamples
+from training.data.labelled import LabelledImages
 from training.data.loading import training_batches, training_task
-from training.data.opening import open_training_samples, open_validation_samples
+from training.data.opening import FirstSamples, open_training_samples, open_validation_samples
 from training.data.sample import DataError, SampleSet
 from training.distributed import ALONE, World, joined_world, own_device
 from training.engine import StepResult, TrainingError, evaluate, train
@@ -125,7 +128,26 @@ def _check_folder(folder: Path, *, resume: bool) -> None:
 def _opened(config: RunConfig) -> tuple[SampleSet, SampleSet]:
     """What is trained and measured on: both before the training, so that mistakes show at once."""
     samples = open_training_samples(config)
+    if not _has_objects(samples):
+        classes = ", ".join(samples.class_names)
+        raise DataError(
+            f"there is no object of the classes {classes} in the training data "
+            f"({len(samples)} images): look at data.classes and the labels"
+        )
     return samples, open_validation_samples(config, samples.class_names)
+
+
+def _has_objects(samples: SampleSet) -> bool:
+    """Whether there is anything to learn, by the labels alone; the street world always has it."""
+    count = len(samples)
+    if isinstance(samples, FirstSamples):
+        samples = samples.samples
+    if isinstance(samples, LabelledImages):
+        return not samples.ignored[: samples.starts[count]].all()
+    if isinstance(samples, KittiSamples):
+        texts, names = samples.labels[:count], samples.class_names
+        return any(len(to_truth(read_objects(text), names)[0]) > 0 for text in texts)
+    return True
 
 
 @contextmanager

@@ -223,32 +223,6 @@ def test_the_detector_takes_the_weights(whole_run):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("state.pt", "holds a run already: --resume it or choose another output"),
-        ("weights.safetensors", "holds weights.safetensors of a run: choose another output"),
-    ],
-)
-def test_a_folder_with_a_run_is_not_overwritten(tmp_path, capsys, name, message):
-    config = write_config(tmp_path, "run")
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / name).touch()
-
-    assert main(["--config", str(config), "--device", "cpu"]) == 1
-    assert message in capsys.readouterr().err
-
-
-def test_an_output_that_cannot_be_made_is_one_line(tmp_path, capsys):
-    config = write_config(tmp_path, "run")
-    (tmp_path / "run").write_text("a file")
-
-    assert main(["--config", str(config), "--device", "cpu"]) == 1
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert str(tmp_path / "run") in error
-
-
-@pytest.mark.parametrize(
     ("change", "message"),
     [
         ("seed=99", "another configuration: seed was 3 and is 99 now"),
@@ -335,3 +309,15 @@ def test_another_tasks_backbone_is_where_a_run_starts_from(tmp_path):
 def test_initial_weights_and_trunk_exclude_each_other():
     with pytest.raises(ConfigError, match="initial_trunk: initial_weights are given too"):
         RunConfig(initial_weights="a", initial_trunk="b")
+
+
+def test_a_run_is_resumed_without_the_weights_that_it_began_with(tmp_path):
+    config = write_config(tmp_path, "run", TOY.replace("images: 16", "images: 2"))
+    first = tmp_path / "first.safetensors"
+    preset = load_config(config).preset(("pedestrian", "car", "cyclist"))
+    save_checkpoint(first, build_model("resnet18", "detection2d", 3), preset)
+    options = ["--config", str(config), "--set", f"initial_weights={first}", "--device", "cpu"]
+    assert main(options) == 0
+    first.unlink()
+
+    assert main([*options, "--resume"]) == 0
