@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pycocotools.coco import COCO
 
+from centernet_ros.structures import NUM_JOINTS
+from training.data.coco import entry_problem
 from training.evaluation.coco.metrics import (
     BoxMetrics,
     PoseMetrics,
@@ -18,6 +21,9 @@ from training.evaluation.coco.metrics import (
     pose_metrics,
     quiet_dataset,
 )
+
+NUMBERS = {"bbox": 4, "keypoints": 3 * NUM_JOINTS}
+"""How many numbers describe an object."""
 
 
 def evaluate_files(
@@ -37,13 +43,7 @@ def evaluate_files(
     """
     shape = "keypoints" if keypoints else "bbox"
     truth = quiet_dataset(_checked(_json(annotations), annotations, shape))
-    records = _json(results)
-    if not isinstance(records, list):
-        raise ValueError(f"{results}: not a list of results")
-    images, categories = set(truth.imgs), set(truth.cats)
-    for number, record in enumerate(records, start=1):
-        _check_record(record, f"{results}, result {number}", shape, images, categories)
-    found = _found(truth, records)
+    found = _found(truth, _records(_json(results), results, shape, truth))
     if keypoints:
         return pose_metrics(truth, found)
     return box_metrics(truth, found, by_class=by_class)
@@ -63,13 +63,22 @@ def _checked(content: Any, path: Path, shape: str) -> dict[str, Any]:
     for key in ("images", "annotations", "categories"):
         if not isinstance(content, dict) or not isinstance(content.get(key), list):
             raise ValueError(f"{path} has no list of {key}: is it an annotation file?")
-    for number, entry in enumerate(content["annotations"], start=1):
-        for key in ("id", "image_id", "category_id", "bbox", shape):
-            if key not in entry:
-                raise ValueError(f"{path}, annotation {number}: no {key}")
-        if entry["id"] == 0:
-            # pycocotools takes a match with id 0 for none.
-            raise ValueError(f"{path}, annotation {number}: id 0; ids start at 1")
+    ids: dict[str, set[int]] = {}
+    for key, one in (
+        ("images", "image"),
+        ("categories", "category"),
+        ("annotations", "annotation"),
+    ):
+        ids[key] = set()
+        for number, entry in enumerate(content[key], start=1):
+            problem = _entry_problem(key, entry, shape, ids)
+            if problem:
+                raise ValueError(f"{path}, {one} {number}: {problem}")
+            ids[key].add(entry["id"])
+    names = [category["name"] for category in content["categories"]]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{path}: two categories have one name; there are {', '.join(names)}")
+    for entry in content["annotations"]:
         entry.setdefault("iscrowd", 0)
         entry.setdefault("area", entry["bbox"][2] * entry["bbox"][3])
         if shape == "keypoints":
@@ -77,18 +86,93 @@ def _checked(content: Any, path: Path, shape: str) -> dict[str, Any]:
     return dict(content)
 
 
-def _check_record(
-    record: Mapping[str, Any], where: str, shape: str, images: set[int], categories: set[int]
-) -> None:
-    for key in ("image_id", "category_id", "score", shape):
-        if key not in record:
-            raise ValueError(f"{where}: no {key}")
-    if record["image_id"] not in images:
-        raise ValueError(f"{where}: image_id {record['image_id']} is not among the annotations")
-    if record["category_id"] not in categories:
+def _entry_problem(key: str, entry: Any, shape: str, ids: Mapping[str, Collection[int]]) -> str:
+    """What makes an entry of an annotation file useless; empty if nothing.
+
+    Args:
+        key: the list that it is in.
+        entry: what stands there.
+        shape: `bbox` or `keypoints`, what is measured.
+        ids: of the images, the categories and the annotations before it.
+    """
+    # Nobody opens an image here: it needs no name.
+    named = {"file_name": "-", **entry} if key == "images" and isinstance(entry, dict) else entry
+    problem = entry_problem(key, named)
+    if problem:
+        return problem
+    if type(entry.get("id")) is not int:
+        return f"has the id {entry.get('id')!r}, expected an integer"
+    if entry["id"] in ids[key]:
+        return f"id {entry['id']} is used twice"
+    return _annotation_problem(entry, shape, ids) if key == "annotations" else ""
+
+
+def _annotation_problem(
+    entry: Mapping[str, Any], shape: str, ids: Mapping[str, Collection[int]]
+) -> str:
+    if entry["id"] == 0:
+        # pycocotools takes a match with id 0 for none.
+        return "id 0; ids start at 1"
+    for key, lists in (("image_id", "images"), ("category_id", "categories")):
+        if entry[key] not in ids[lists]:
+            return f"{key} {entry[key]} is not among the {lists}"
+    if entry.get("iscrowd", 0) not in (0, 1):
+        return f"has the iscrowd {entry['iscrowd']!r}, expected 0 or 1"
+    if not _is_number(entry.get("area", 0)):
+        return f"has the area {entry['area']!r}, expected square pixels"
+    return _numbers_problem(entry, "bbox") or _numbers_problem(entry, shape)
+
+
+def _records(records: Any, path: Path, shape: str, truth: COCO) -> list[dict[str, Any]]:
+    """The results with what pycocotools needs: it guesses their kind by what else is there."""
+    if not isinstance(records, list):
+        raise ValueError(f"{path}: not a list of results")
+    for number, record in enumerate(records, start=1):
+        problem = _record_problem(record, shape, truth)
+        if not problem and ("bbox" in record) != ("bbox" in records[0]):
+            problem = "either all results have a bbox or none has; result 1 differs from this one"
+        if problem:
+            raise ValueError(f"{path}, result {number}: {problem}")
+    keys = ["image_id", "category_id", "score"]
+    keys += [key for key in (shape, "bbox") if records and key in records[0]]
+    return [{key: record[key] for key in keys} for record in records]
+
+
+def _record_problem(record: Any, shape: str, truth: COCO) -> str:
+    """What makes a result useless; empty if nothing."""
+    if not isinstance(record, dict):
+        return f"is {record!r}, expected keys and values"
+    for key in ("image_id", "category_id"):
+        if type(record.get(key)) is not int:
+            return f"has the {key} {record.get(key)!r}, expected an integer"
+    if record["image_id"] not in truth.imgs:
+        return f"image_id {record['image_id']} is not among the annotations"
+    if record["category_id"] not in truth.cats:
         # pycocotools would leave it out without a word.
-        known = ", ".join(str(number) for number in sorted(categories))
-        raise ValueError(f"{where}: category_id {record['category_id']} is none of {known}")
+        known = ", ".join(str(number) for number in sorted(truth.cats))
+        return f"category_id {record['category_id']} is none of {known}"
+    if not _is_number(record.get("score")):
+        return f"has the score {record.get('score')!r}, expected a finite number"
+    problem = _numbers_problem(record, shape)
+    return problem or (_numbers_problem(record, "bbox") if "bbox" in record else "")
+
+
+def _numbers_problem(entry: Mapping[str, Any], key: str) -> str:
+    """What is wrong with a box or joints; empty if nothing."""
+    if key not in entry:
+        return f"has no {key}"
+    values, count = entry[key], NUMBERS[key]
+    if not isinstance(values, list):
+        return f"has the {key} {values!r}, expected {count} numbers"
+    if len(values) != count:
+        return f"has {len(values)} numbers in {key}, expected {count}"
+    wrong = [value for value in values if not _is_number(value)]
+    return f"has {wrong[0]!r} in {key}, expected finite numbers" if wrong else ""
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number that floating point has; for Python true and false are numbers."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _found(truth: COCO, records: Sequence[dict[str, Any]]) -> COCO:

@@ -1,14 +1,16 @@
 import json
+import math
 
 import pytest
 
 from training.evaluation.coco import evaluate_files
 
+# Own data may leave out area and iscrowd.
+ANNOTATION = {"id": 1, "image_id": 7, "category_id": 3, "bbox": [10, 10, 50, 40]}
 TRUTH = {
     "images": [{"id": 7}],
     "categories": [{"id": 3, "name": "car"}],
-    # Own data may leave out area and iscrowd.
-    "annotations": [{"id": 1, "image_id": 7, "category_id": 3, "bbox": [10, 10, 50, 40]}],
+    "annotations": [ANNOTATION],
 }
 RESULT = {"image_id": 7, "category_id": 3, "bbox": [10, 10, 50, 40], "score": 0.9}
 
@@ -33,15 +35,40 @@ def test_found(tmp_path, capsys):
     [
         (TRUTH, [{**RESULT, "image_id": 8}], "results.json, result 1: image_id 8 is not among"),
         (TRUTH, [RESULT, {**RESULT, "category_id": 1}], "result 2: category_id 1 is none of 3"),
-        (TRUTH, [{"image_id": 7, "category_id": 3, "score": 1}], "result 1: no bbox"),
+        (TRUTH, [{"image_id": 7, "category_id": 3, "score": 1}], "result 1: has no bbox"),
+        (
+            TRUTH,
+            [{"image_id": 7, "category_id": 3, "caption": "a"}],
+            "result 1: has the score None, expected",
+        ),
+        (TRUTH, [RESULT, None], "results.json, result 2: is None, expected keys and values"),
+        (TRUTH, [{**RESULT, "image_id": "7"}], "result 1: has the image_id '7', expected an int"),
+        (TRUTH, [{**RESULT, "category_id": True}], "has the category_id True, expected an int"),
+        (TRUTH, [{**RESULT, "score": None}], "has the score None, expected a finite number"),
+        (TRUTH, [{**RESULT, "score": math.nan}], "has the score nan, expected a finite number"),
+        (TRUTH, [{**RESULT, "score": True}], "has the score True, expected a finite number"),
+        (
+            TRUTH,
+            [RESULT, {**RESULT, "bbox": [1, 2, 3]}],
+            "result 2: has 3 numbers in bbox",
+        ),
+        (TRUTH, [{**RESULT, "bbox": None}], "result 1: has the bbox None, expected 4 numbers"),
+        (TRUTH, [{**RESULT, "bbox": [1, 2, 3, "4"]}], "result 1: has '4' in bbox, expected finite"),
+        (TRUTH, [{**RESULT, "bbox": [1, 2, 3, 10**400]}], "has 10+ in bbox, expected finite"),
         (TRUTH, {"results": []}, "results.json: not a list of results"),
         (TRUTH, "[", "results.json is no JSON file"),
         ([], [], "truth.json has no list of images"),
-        ({**TRUTH, "annotations": [{"id": 1}]}, [], "truth.json, annotation 1: no image_id"),
+        ({**TRUTH, "annotations": [{"id": 1}]}, [], "truth.json, annotation 1: has no image_id"),
+        ({**TRUTH, "annotations": [3]}, [], "annotation 1: is 3, expected keys and values"),
+        ({**TRUTH, "annotations": [ANNOTATION] * 2}, [], "annotation 2: id 1 is used twice"),
+        ({**TRUTH, "images": [{}]}, [], "truth.json, image 1: has no id"),
+        ({**TRUTH, "images": [{"id": 8}]}, [], "annotation 1: image_id 7 is not among the images"),
+        ({**TRUTH, "categories": [{"id": 3}]}, [], "truth.json, category 1: has no name"),
+        ({**TRUTH, "categories": []}, [], "annotation 1: category_id 3 is not among the categ"),
         (
-            {**TRUTH, "annotations": [{**TRUTH["annotations"][0], "id": 0}]},
+            {**TRUTH, "categories": [{"id": 3, "name": "car"}, {"id": 4, "name": "car"}]},
             [],
-            "annotation 1: id 0; ids start at 1",
+            "truth.json: two categories have one name; there are car, car",
         ),
     ],
 )
@@ -50,8 +77,53 @@ def test_bad_files_are_named(tmp_path, truth, results, message):
         measure(tmp_path, truth, results)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"id": 0}, "annotation 1: id 0; ids start at 1"),
+        ({"id": "a"}, "annotation 1: has the id 'a', expected an integer"),
+        ({"bbox": [1, 2]}, "annotation 1: has 2 numbers in bbox, expected 4"),
+        ({"area": None}, "annotation 1: has the area None, expected square pixels"),
+        ({"iscrowd": None}, "annotation 1: has the iscrowd None, expected 0 or 1"),
+    ],
+)
+def test_bad_annotations_are_named(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        measure(tmp_path, {**TRUTH, "annotations": [{**ANNOTATION, **changes}]}, [RESULT])
+
+
+PERSON = {**ANNOTATION, "keypoints": [20, 20, 2] * 17}
+FOUND = {**RESULT, "keypoints": [20, 20, 1] * 17}
+BARE = {key: value for key, value in FOUND.items() if key != "bbox"}
+
+
+@pytest.mark.parametrize(
+    ("person", "results", "message"),
+    [
+        (
+            PERSON,
+            [FOUND, {**FOUND, "keypoints": [1] * 48}],
+            "result 2: has 48 numbers in keypoints",
+        ),
+        (PERSON, [{**FOUND, "keypoints": [math.nan] * 51}], "result 1: has nan in keypoints"),
+        (PERSON, [FOUND, BARE], "result 2: either all results have a bbox or none"),
+        (PERSON, [BARE, FOUND], "result 2: either all results have a bbox or none"),
+        (PERSON, [{**FOUND, "bbox": []}], "result 1: has 0 numbers in bbox"),
+        ({**PERSON, "keypoints": None}, [FOUND], "annotation 1: has the keypoints None"),
+    ],
+)
+def test_bad_joints_are_named(tmp_path, person, results, message):
+    with pytest.raises(ValueError, match=message):
+        measure(tmp_path, {**TRUTH, "annotations": [person]}, results, keypoints=True)
+
+
+def test_what_else_stands_in_a_result_does_not_matter(tmp_path):
+    results = [{**RESULT, "caption": "a car", "segmentation": []}]
+    assert measure(tmp_path, TRUTH, results).ap == pytest.approx(1)
+
+
 def test_missing_files_and_missing_joints_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"nowhere.json: No such file"):
         evaluate_files(tmp_path / "nowhere.json", tmp_path / "results.json")
-    with pytest.raises(ValueError, match=r"truth.json, annotation 1: no keypoints"):
+    with pytest.raises(ValueError, match=r"truth.json, annotation 1: has no keypoints"):
         measure(tmp_path, TRUTH, [], keypoints=True)
