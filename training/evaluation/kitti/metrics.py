@@ -14,7 +14,12 @@ from centernet_ros.kitti import DONT_CARE
 from training.evaluation.kitti.curves import Curve, average_r11, average_r40
 from training.evaluation.kitti.matching import DIFFICULTIES, Pairs, assign_roles, measure
 from training.evaluation.kitti.objects import NO_ANGLE, NO_PLACE, KittiFrame, Objects, gather
-from training.evaluation.kitti.overlaps import box_coverages, box_ious, solid_ious
+from training.evaluation.kitti.overlaps import (
+    box_coverages,
+    box_ious,
+    solid_coverages,
+    solid_ious,
+)
 
 METRICS = ("2d", "aos", "bev", "3d")
 """AP in the image, average orientation similarity, AP on the ground, AP in space."""
@@ -155,13 +160,13 @@ class _Scene:
         truths: all labelled objects.
         results: all results.
         pairs: for `2d`, `bev` and `3d` the pairs that overlap at all.
-        coverages: (D,) largest share of each result's box that one DontCare region covers.
+        coverages: likewise the largest share (D,) of each result that one DontCare region covers.
     """
 
     truths: Objects
     results: Objects
     pairs: Mapping[str, Pairs]
-    coverages: NDArray[np.float64]
+    coverages: Mapping[str, NDArray[np.float64]]
 
 
 def evaluate_kitti(
@@ -194,17 +199,21 @@ def _survey(frames: Sequence[KittiFrame]) -> _Scene:
                 raise ValueError(f"{frame.name}: a result has no score: {item}")
     truths = gather(names, [frame.truths for frame in frames])
     results = gather(names, [frame.results for frame in frames])
-    coverages = np.zeros(len(results.scores))
+    coverages = {name: np.zeros(len(results.scores)) for name in ("2d", "bev", "3d")}
     parts: dict[str, list[Pairs]] = {"2d": [], "bev": [], "3d": []}
     for start in range(0, len(truths.scores), _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, len(truths.scores)))
         truth, result = _partners(rows, truths.frames, results.frames)
         boxes = truths.boxes[truth], results.boxes[result]
-        regions = truths.kinds[truth] == DONT_CARE
-        np.maximum.at(coverages, result[regions], box_coverages(boxes[1], boxes[0])[regions])
         on_ground, in_space = solid_ious(truths.solids[truth], results.solids[result])
         for name, overlaps in (("2d", box_ious(*boxes)), ("bev", on_ground), ("3d", in_space)):
             parts[name].append(Pairs(truth, result, overlaps)[overlaps > 0])
+        regions = truths.kinds[truth] == DONT_CARE
+        region, inside = truth[regions], result[regions]
+        shares = box_coverages(results.boxes[inside], truths.boxes[region])
+        ground, space = solid_coverages(results.solids[inside], truths.solids[region])
+        for name, values in (("2d", shares), ("bev", ground), ("3d", space)):
+            np.maximum.at(coverages[name], inside, values)
     pairs = {name: Pairs.concatenate(part) for name, part in parts.items()}
     return _Scene(truths, results, pairs, coverages)
 
@@ -239,8 +248,7 @@ def _curves(scene: _Scene, item: KittiClass, name: str, min_overlap: float) -> l
             kind=item.name.lower(),
             look_alike=look_alike,
         )
-        # DontCare regions have no place in space, and so excuse nothing there.
-        excused = (scene.coverages > min_overlap) & (name == "2d")
+        excused = scene.coverages[name] > min_overlap
         curves.append(measure(scene.truths, scene.results, pairs, roles=roles, excused=excused))
     return curves
 

@@ -153,7 +153,8 @@ def ignored_objects(ignored: Detections2D, class_names: Sequence[str]) -> list[K
     """Regions of an image where results do not count, as KITTI's objects.
 
     A region of every class (label -1) becomes a DontCare region, one of a single class an object of
-    unknown occlusion, which excuses one result in the image. Neither excuses any on the ground.
+    unknown occlusion, which excuses one result in the image. Neither excuses one that stands on the
+    ground.
     """
     everywhere = ignored.labels < 0
     regions = Detections2D(

@@ -39,16 +39,30 @@ def solid_ious(ones: Array, others: Array) -> tuple[Array, Array]:
             them: x, y, z is the centre of the bottom face, y points down.
         others: (P, 7) likewise.
     """
+    shared, volume = _solid_intersections(ones, others)
+    grounds = [boxes[:, 1] * boxes[:, 2] for boxes in (ones, others)]
+    total = grounds[0] * ones[:, 0] + grounds[1] * others[:, 0]
+    return _ratio(shared, grounds[0] + grounds[1] - shared), _ratio(volume, total - volume)
+
+
+def solid_coverages(ones: Array, others: Array) -> tuple[Array, Array]:
+    """Share of the ground (P,) and of the space (P,) of each first 3D box that the second covers.
+
+    Arguments are as those of `solid_ious`.
+    """
+    shared, volume = _solid_intersections(ones, others)
+    ground = ones[:, 1] * ones[:, 2]
+    return _ratio(shared, ground), _ratio(volume, ground * ones[:, 0])
+
+
+def _solid_intersections(ones: Array, others: Array) -> tuple[Array, Array]:
+    """Square metres (P,) and cubic metres (P,) that pairs of 3D boxes (P, 7) share."""
     shared = np.zeros(len(ones))
     near = _may_touch(ones, others)
     shared[near] = footprint_intersections(ones[near], others[near])
-    grounds = [boxes[:, 1] * boxes[:, 2] for boxes in (ones, others)]
-    on_ground = _ratio(shared, grounds[0] + grounds[1] - shared)
     bottom = np.minimum(ones[:, 4], others[:, 4])
     top = np.maximum(ones[:, 4] - ones[:, 0], others[:, 4] - others[:, 0])
-    volume = shared * np.maximum(bottom - top, 0)
-    total = grounds[0] * ones[:, 0] + grounds[1] * others[:, 0]
-    return on_ground, _ratio(volume, total - volume)
+    return shared, shared * np.maximum(bottom - top, 0)
 
 
 def footprint_intersections(ones: Array, others: Array) -> Array:
@@ -59,7 +73,7 @@ def footprint_intersections(ones: Array, others: Array) -> Array:
     the intersection. Unlike the cutting of polygons, this knows no special cases: the area changes
     continuously with the boxes, however they touch.
     """
-    half = np.maximum(others[:, 2:0:-1], 0) / 2  # along the length and the width
+    half = _sides(others) / 2
     corners = _corners(ones, others)
     edges = np.roll(corners, -1, axis=1) - corners
     # An outline stays straight between the points where it crosses one of the border's four lines.
@@ -83,12 +97,23 @@ def _corners(ones: Array, others: Array) -> Array:
     x, z = (ones[:, [3, 5]] - others[:, [3, 5]]).T
     cos, sin = np.cos(others[:, 6]), np.sin(others[:, 6])
     centres = np.stack([cos * x - sin * z, sin * x + cos * z], axis=1)
-    along = np.maximum(ones[:, 2:3], 0) / 2 * [1, 1, -1, -1]
-    aside = np.maximum(ones[:, 1:2], 0) / 2 * [1, -1, -1, 1]
+    along, aside = np.split(_sides(ones) / 2, 2, axis=1)
+    along, aside = along * [1, 1, -1, -1], aside * [1, -1, -1, 1]
     turn = (ones[:, 6] - others[:, 6])[:, None]
     cos, sin = np.cos(turn), np.sin(turn)
     offsets = np.stack([cos * along + sin * aside, cos * aside - sin * along], axis=2)
     return centres[:, None] + offsets
+
+
+def _sides(boxes: Array) -> Array:
+    """Length and width (P, 2) of 3D boxes (P, 7); a negative one is 0.
+
+    NOTE: Two negative ones are a turn by half a circle, as in the official program: a box without a
+    place in space, whose sides are -1, lies on the ground as a square of 1 m.
+    """
+    sides = boxes[:, 2:0:-1]
+    turned = (sides < 0).all(axis=1, keepdims=True)
+    return np.maximum(np.where(turned, -sides, sides), 0)
 
 
 def _may_touch(ones: Array, others: Array) -> NDArray[np.bool_]:

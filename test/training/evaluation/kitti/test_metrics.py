@@ -28,6 +28,9 @@ def found(item, score=0.9, **values):
     return dataclasses.replace(item, score=score, **values)
 
 
+NOWHERE = {"dimensions": (-1.0,) * 3, "location": (-1000.0,) * 3, "yaw": -10.0, "alpha": -10.0}
+
+
 def street(count, kind="Car"):
     """Frames with three objects each, all found with different scores."""
     frames = []
@@ -86,6 +89,9 @@ def test_a_false_alarm_in_each_frame_costs_a_quarter():
         # 0.7 of the result must be covered, and more.
         (thing("dontcare", left=900.0, width=70), thing(left=900.0, width=100), ()),
         (thing("dontcare", left=900.0, width=71), thing(left=900.0, width=100), ("2d",)),
+        # A result without a place lies where the region, which has none, lies: on each other.
+        (thing("DontCare"), dataclasses.replace(thing(left=900.0), **NOWHERE), ("bev",)),
+        (thing("Misc"), dataclasses.replace(thing(left=900.0), **NOWHERE), ()),
         (thing(left=900.0, occluded=3), thing(left=900.0), ("2d", "bev", "3d")),
         (thing(left=900.0, truncated=0.51), thing(left=900.0), ("2d", "bev", "3d")),
         # A result below 40 pixels counts neither way.
@@ -95,9 +101,7 @@ def test_a_false_alarm_in_each_frame_costs_a_quarter():
 )
 def test_what_excuses_a_false_alarm(truth, result, excused):
     if truth.kind.lower() == "dontcare":
-        truth = dataclasses.replace(
-            truth, dimensions=(-1, -1, -1), location=(-1000, -1000, -1000), alpha=-10
-        )
+        truth = dataclasses.replace(truth, **NOWHERE)
     frames = with_result(street(20), result, [truth])
     for metric in ("2d", "bev", "3d"):
         assert ap(frames, metric) == pytest.approx(100 if metric in excused else 75), metric
@@ -117,9 +121,8 @@ def test_orientation_is_weighted_by_the_angle():
 
 
 def test_what_results_cannot_tell_is_not_measured():
-    flat = {"dimensions": (-1.0,) * 3, "location": (-1000.0,) * 3, "alpha": -10.0}
     frames = [
-        KittiFrame(f.name, f.truths, [found(r, r.score, **flat) for r in f.results])
+        KittiFrame(f.name, f.truths, [found(r, r.score, **NOWHERE) for r in f.results])
         for f in street(20)
     ]
     metrics = evaluate_kitti(frames)

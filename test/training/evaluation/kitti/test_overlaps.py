@@ -7,6 +7,7 @@ from training.evaluation.kitti.overlaps import (
     box_coverages,
     box_ious,
     footprint_intersections,
+    solid_coverages,
     solid_ious,
 )
 
@@ -38,7 +39,9 @@ def test_boxes_are_as_wide_as_their_edges_are_apart():
         (solid(length=1, width=1, yaw=0.3), 1),
         (solid(length=10, width=10, yaw=0.3), 8),
         (solid(length=0), 0),
-        (solid(length=-1, width=-1), 0),
+        (solid(length=-1), 0),
+        # Two negative sides turn the box by half a circle.
+        (solid(length=-1, width=-1), 1),
     ],
 )
 def test_shared_ground_of_known_cases(other, shared):
@@ -68,6 +71,14 @@ def test_space_counts_heights_from_the_bottom_upwards():
     ground, space = solid_ious(np.array([lower, lower]), np.array([raised, above]))
     assert ground.tolist() == pytest.approx([1, 1])
     assert space.tolist() == pytest.approx([0.5, 0])
+
+
+def test_coverage_is_a_share_of_the_first_box():
+    small, large = solid(length=2), solid(y=1.0)
+    ones, others = np.array([small, large, small]), np.array([large, small, solid(x=9)])
+    ground, space = solid_coverages(ones, others)
+    assert ground.tolist() == pytest.approx([1, 0.5, 0])
+    assert space.tolist() == pytest.approx([0.6, 0.3, 0])
 
 
 def corners_of(row):
