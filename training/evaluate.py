@@ -8,7 +8,6 @@ Result files are measured by `python -m training.evaluate files KIND ...`.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,12 +34,15 @@ from training.config import (
     load_config,
 )
 from training.data.loading import EvaluationItem
-from training.data.opening import open_source
+from training.data.opening import open_measured_samples
 from training.data.sample import DataError
 from training.engine import Reader, detector_reader, network_reader, predict
 from training.evaluation.oracle import decode_with_oracle
 from training.measuring import measure
-from training.results import write_results
+from training.results import check_figures_file, check_results, write_figures, write_results
+
+RUNS = (".yaml", ".yml")
+"""Endings of a run's configuration."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,28 +53,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(given)
     try:
         _run(options)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"training.evaluate: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def _run(options: argparse.Namespace) -> None:
+    if options.json:
+        check_figures_file(options.json)
+    _check_data_options(options)
+    data = data_of(options)
     device = choose_device(options.device)
     model, preset = load_model(options.weights)
     model.eval()
-    data = data_of(options)
-    samples = open_source(data, data.validation, preset.task, preset.class_names)
+    samples = open_measured_samples(data, preset.task, preset.class_names)
+    if options.results:
+        check_results(options.results, data, preset.task, samples.names)
     read = _reader(options, model, preset, device)
     seen, results = predict(read, preset, samples, options.workers)
     metrics = measure(samples.benchmark, seen, results, preset.class_names)
     print(metrics.table())
-    if options.json:
-        options.json.write_text(json.dumps(metrics.to_dict(), indent=2) + "\n")
     if options.results:
         names = [sample.name for sample in seen]
         where = write_results(options.results, data, names, results, preset.class_names)
         print(f"results: {where}")
+    if options.json:
+        write_figures(options.json, metrics)
+
+
+def _check_data_options(options: argparse.Namespace) -> None:
+    """Refuse options that the form of the data has no use for.
+
+    Raises:
+        ValueError: There is one.
+    """
+    suffix = options.data.suffix if options.data else ""
+    if options.set and suffix not in RUNS:
+        raise ValueError("--set changes a run's configuration: give its YAML as --data")
+    if options.folder and (not options.data or suffix in RUNS or options.data.is_dir()):
+        raise ValueError("--folder tells where the images of a JSON file lie: give it as --data")
+    if options.list and (not options.data or suffix in (*RUNS, ".json")):
+        raise ValueError(
+            "--list chooses images of a folder in VOC's or KITTI's form: give it as --data"
+        )
 
 
 def data_of(options: argparse.Namespace) -> DataConfig:
@@ -85,7 +109,7 @@ def data_of(options: argparse.Namespace) -> DataConfig:
     path: Path | None = options.data
     if path is None:
         return DataConfig(validation=StreetSource(options.seed, options.images))
-    if path.suffix in (".yaml", ".yml"):
+    if path.suffix in RUNS:
         return load_config(path, options.set).data
     source: CocoSource | VocSource | KittiSource | None = None
     if path.suffix == ".json":

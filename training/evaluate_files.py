@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from training.evaluation import coco, voc_files
 from training.evaluation.kitti import CLASSES, evaluate_kitti, read_frames
 from training.evaluation.summary import read_run, summarise
 from training.measuring import Metrics
+from training.results import check_figures_file, write_figures
 
 PROGRAM = "python -m training.evaluate files"
 OVERLAPS = {"both": slice(None), "strict": slice(0, 1), "loose": slice(1, 2)}
@@ -23,13 +23,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; gives the exit status."""
     options = _parser().parse_args(arguments)
     try:
+        if options.json:
+            check_figures_file(options.json)
         metrics: Metrics = options.measure(options)
-    except ValueError as error:
+        print(metrics.table())
+        if options.json:
+            write_figures(options.json, metrics)
+    except (ValueError, OSError) as error:
         print(f"training.evaluate: {error}", file=sys.stderr)
         return 1
-    print(metrics.table())
-    if options.json:
-        options.json.write_text(json.dumps(metrics.to_dict(), indent=2) + "\n")
     return 0
 
 

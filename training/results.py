@@ -9,8 +9,55 @@ from pathlib import Path
 from centernet_ros.detect.coco import category_ids, coco_results, image_id, read_annotations
 from centernet_ros.kitti import format_results
 from centernet_ros.structures import Detections2D
-from training.config import CocoSource, DataConfig, VocSource
+from training.config import CocoSource, DataConfig, KittiSource, VocSource
 from training.evaluation.voc_files import PREFIX, result_lines
+from training.measuring import Metrics
+
+
+def check_figures_file(path: Path) -> None:
+    """Refuse before the work a file for figures that could not be written after it.
+
+    Raises:
+        ValueError: It is a folder, or its own folder does not exist.
+    """
+    if path.is_dir():
+        raise ValueError(f"--json {path} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise ValueError(f"--json {path}: the folder {path.parent} does not exist; make it first")
+
+
+def write_figures(path: Path, metrics: Metrics) -> None:
+    """Write figures as JSON."""
+    path.write_text(json.dumps(metrics.to_dict(), indent=2) + "\n")
+
+
+def check_results(folder: Path, data: DataConfig, task: str, names: Sequence[str]) -> None:
+    """Refuse before the work result files that could not be written after it; make their folder.
+
+    Args:
+        folder: where to write.
+        data: what is measured on, as `validation`.
+        task: name of the task.
+        names: of the images.
+
+    Raises:
+        ValueError: The data has no form for results of the task, or the form no place for the name
+            of an image.
+        OSError: The folder cannot be made.
+    """
+    source = data.validation
+    if task == "pose" and not isinstance(source, CocoSource):
+        raise ValueError(
+            "--results of poses are COCO's, which number images as an annotation file does, but "
+            f"{source.KIND} data has none"
+        )
+    spaced = [name for name in names if len(name.split()) != 1]
+    if spaced and isinstance(source, VocSource):
+        raise ValueError(
+            "--results: white space separates the columns of VOC's result files, but image "
+            f"{spaced[0]!r} has some in its name; rename it"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def write_results(
@@ -20,7 +67,7 @@ def write_results(
     results: Sequence[Detections2D],
     class_names: Sequence[str],
 ) -> Path:
-    """Write result files into a folder, which is made.
+    """Write result files into a folder; see `check_results`.
 
     COCO gets `results.json`, VOC a file for each class, KITTI and the street world a file for each
     image.
@@ -38,7 +85,6 @@ def write_results(
     Raises:
         ValueError: The annotations know an image or a class by no number.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     source = data.validation
     if isinstance(source, CocoSource):
         ids = read_annotations(Path(data.root).expanduser() / source.annotations)
@@ -57,6 +103,7 @@ def write_results(
             path.write_text(result_lines(names, results, label))
         return folder
     for name, result in zip(names, results, strict=True):
-        path = folder / f"{name.replace(' ', '_')}.txt"
-        path.write_text(format_results(result, class_names))
+        # KITTI's result files have the names of the label files, whatever these are.
+        stem = name if isinstance(source, KittiSource) else name.replace(" ", "_")
+        (folder / f"{stem}.txt").write_text(format_results(result, class_names))
     return folder

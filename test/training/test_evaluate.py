@@ -82,9 +82,68 @@ def test_a_runs_configuration_names_the_data(tmp_path, people):
     assert 0 <= figures(output)["ap"] <= 1
 
 
+def test_the_limit_of_a_configuration_counts(tmp_path, coco, boxes):
+    source = f"{{annotations: {coco.annotations}, images: {coco.images}}}"
+    config = tmp_path / "run.yaml"
+    data = f"{{kind: coco, limit: 1, train: {source}, validation: {source}}}"
+    config.write_text(f"task: detection2d\ndata: {data}\n")
+    out = tmp_path / "out"
+
+    assert evaluate(boxes, "--data", config, "--results", out) == 0
+    assert {entry["image_id"] for entry in figures(out / "results.json")} == {10}
+
+
+def test_white_space_in_the_name_of_a_kitti_frame_stays(tmp_path, kitti):
+    path = weights(tmp_path, "detection2d", ("pedestrian", "car", "cyclist"))
+    for file in sorted(kitti.folder.glob("*/000001.*")):
+        file.rename(file.with_stem("a frame"))
+
+    assert evaluate(path, "--data", kitti.folder, "--results", tmp_path / "out") == 0
+    labels = str(kitti.folder / "label_2")
+    assert main(["files", "kitti", labels, str(tmp_path / "out")]) == 0
+
+
+def test_white_space_in_the_name_of_a_voc_image_is_refused(tmp_path, voc, capsys):
+    voc.write("an image", ("cat", 0, (1, 1, 32, 24)))
+    path = weights(tmp_path, "detection2d", ("cat", "dog"))
+
+    assert evaluate(path, "--data", tmp_path, "--results", tmp_path / "out") == 1
+    assert "image 'an image' has some in its name; rename it" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_poses_of_the_street_have_no_result_files(tmp_path, capsys):
+    path = weights(tmp_path, "pose", ("person",))
+
+    assert evaluate(path, "--images", 1, "--results", tmp_path / "out") == 1
+    assert "annotation file does, but street data has none" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (("--set", "data.limit=1"), "--set changes a run's configuration: give its YAML"),
+        (("--data", "run.yaml", "--folder", "x"), "--folder tells where the images of a JSON"),
+        (("--data", "/", "--folder", "x"), "--folder tells where the images of a JSON file lie"),
+        (("--folder", "x"), "--folder tells where the images of a JSON file lie"),
+        (("--list", "x"), "--list chooses images of a folder in VOC's or KITTI's form"),
+        (("--data", "a.json", "--list", "x"), "--list chooses images of a folder"),
+        (("--data", "run.yaml", "--list", "x"), "--list chooses images of a folder"),
+        (("--json", "no/such/folder/a.json"), "--json no/such/folder/a.json: the folder no/such/"),
+        (("--json", "/"), "--json / is a folder; name a file"),
+    ],
+)
+def test_options_without_use_are_refused_before_the_work(capsys, options, message):
+    assert evaluate("no weights", *options) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--results", __file__), "File exists"),
         (("--oracle", "depth"), "no head 'depth' for an oracle; known: heatmap, size, offset"),
         (("--oracle", "size", "--flip"), "--oracle goes with neither --flip"),
         (("--data", "no/such/place"), "no/such/place: expected a run's configuration"),

@@ -37,6 +37,13 @@ def test_kitti(kitti, tmp_path, capsys):
     assert "000001.txt belongs to no frame" in capsys.readouterr().err
 
 
+def test_figures_that_cannot_be_written_are_refused_before_the_work(tmp_path, capsys):
+    missing = tmp_path / "missing"
+    for path, message in ((missing / "a.json", "does not exist; make it"), (tmp_path, "a folder")):
+        assert evaluate.main(["files", "runs", str(missing), "--json", str(path)]) == 1
+        assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("overlap", "titles"),
     [("strict", {"2d@0.70", "2d@0.50"}), ("loose", {"2d@0.50", "2d@0.25"})],

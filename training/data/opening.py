@@ -85,8 +85,16 @@ def open_validation_samples(config: RunConfig, class_names: Sequence[str]) -> Sa
         DataError: As with `open_training_samples`.
     """
     task = TASK_ALIASES.get(config.task, config.task)
-    samples = open_source(config.data, config.data.validation, task, class_names)
-    return _limited(samples, config.data.limit)
+    return open_measured_samples(config.data, task, class_names)
+
+
+def open_measured_samples(data: DataConfig, task: str, class_names: Sequence[str]) -> SampleSet:
+    """The validation images for a task, the first ones where `limit` says so.
+
+    Raises:
+        DataError: As with `open_training_samples`.
+    """
+    return _limited(open_source(data, data.validation, task, class_names), data.limit)
 
 
 def open_source(
