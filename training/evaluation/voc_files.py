@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ def evaluate_files(
         results: holds `comp4_det_<split>_<class>.txt` with lines of image, score, xmin, ymin, xmax,
             ymax; a class without results has an empty file.
         split: the list of images.
-        class_names: the classes; by default all that the annotations know.
+        class_names: the classes, whose files alone are looked at; by default all that the
+            annotations know, and a file of another class is an error.
 
     Raises:
         ValueError: A file is missing, surplus or has another form; the message names it.
@@ -56,8 +58,15 @@ def evaluate_files(
         for item in read_annotation(folder / "Annotations" / f"{name}.xml", image)
     ]
     classes = sorted(class_names or {item.name for item in objects})
+    if not classes:
+        raise ValueError(
+            f"{folder}: no annotation of the list {split} has an object; name the classes with "
+            "--classes"
+        )
     files = {name: results / f"{PREFIX}{split}_{name}.txt" for name in classes}
-    _check(results, files, split)
+    _check(files)
+    if not class_names:
+        _check_surplus(results, files, split)
     images = {name: image for image, name in enumerate(names)}
     return evaluate_classes(
         {
@@ -80,8 +89,7 @@ def read_annotation(path: Path, image: int) -> list[VocObject]:
                 image,
                 name=_text(entry, "name"),
                 box=tuple(
-                    float(_text(entry, f"bndbox/{edge}"))
-                    for edge in ("xmin", "ymin", "xmax", "ymax")
+                    _number(entry, f"bndbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")
                 ),
                 difficult=(entry.findtext("difficult") or "0").strip() == "1",
             )
@@ -116,23 +124,44 @@ def _text(entry: ET.Element, tag: str) -> str:
     return text
 
 
-def _check(results: Path, files: Mapping[str, Path], split: str) -> None:
+def _number(entry: ET.Element, tag: str) -> float:
+    text = _text(entry, tag)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"an object has the {tag} {text!r}, expected a number")
+    return value
+
+
+def _check(files: Mapping[str, Path]) -> None:
     missing = [path for path in files.values() if not path.is_file()]
     if missing:
         raise ValueError(
             f"{missing[0]}: no such result file ({len(missing)} of {len(files)} classes have "
             "none); a class without results has an empty file"
         )
+
+
+def _check_surplus(results: Path, files: Mapping[str, Path], split: str) -> None:
     surplus = sorted(set(results.glob(f"{PREFIX}{split}_*.txt")) - set(files.values()))
     if surplus:
         raise ValueError(
-            f"{surplus[0]} is of a class that no annotation knows; known: {', '.join(files)}"
+            f"{surplus[0]} is of a class that no annotation knows; known: {', '.join(files)}; "
+            "--classes names the classes to measure"
         )
 
 
 def _class(objects: Sequence[VocObject], path: Path, images: Mapping[str, int]) -> VocClass:
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not a text file") from None
     found, rows = [], []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         name, *fields = line.split() or [""]
         if not name:
             continue

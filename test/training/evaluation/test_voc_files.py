@@ -32,6 +32,9 @@ def test_classes_may_be_named(folders):
     (folders / "results" / "comp4_det_test_cat.txt").write_text("a 0.9 1 1 100 50\n")
     metrics = evaluate_files(folders, folders / "results", class_names=("dog", "cat"))
     assert metrics.ap == {"cat": 0, "dog": pytest.approx(1)}
+    # Files of others are not looked at.
+    metrics = evaluate_files(folders, folders / "results", class_names=("dog",))
+    assert metrics.ap == {"dog": pytest.approx(1)}
 
 
 def test_written_results_are_read_back(folders):
@@ -47,7 +50,18 @@ def test_written_results_are_read_back(folders):
     ("name", "text", "message"),
     [
         (f"results/{RESULT}", None, r"dog.txt: no such result file \(1 of 1 classes"),
-        ("results/comp4_det_test_cat.txt", "", r"cat.txt is of a class that no annotation knows"),
+        (
+            "results/comp4_det_test_cat.txt",
+            "",
+            r"cat.txt is of a class that no .*; --classes names",
+        ),
+        (f"results/{RESULT}", b"\xff\xfe", "dog.txt: not a text file"),
+        (
+            "Annotations/a.xml",
+            "<annotation/>",
+            "no annotation of the list test has an object; name",
+        ),
+        ("Annotations/a.xml", ANNOTATION.replace(">50<", ">nan<"), "a.xml: .* bndbox/ymax 'nan'"),
         (f"results/{RESULT}", "a 1 1 2 3 4\nb 1 1 2 3 4\n", "dog.txt, line 2: image b is not in"),
         (f"results/{RESULT}", "a 0.9 1 1 100\n", "dog.txt, line 1: expected image, score"),
         (f"results/{RESULT}", "a nan 1 1 100 50\n", "dog.txt, line 1: expected image, score"),
@@ -60,6 +74,8 @@ def test_written_results_are_read_back(folders):
 def test_bad_files_are_named(folders, name, text, message):
     if text is None:
         (folders / name).unlink()
+    elif isinstance(text, bytes):
+        (folders / name).write_bytes(text)
     else:
         (folders / name).write_text(text)
     with pytest.raises(ValueError, match=message):
