@@ -57,10 +57,12 @@ def measure(
         return evaluate_voc(truths, ignored, results, class_names)
     if benchmark != "coco":
         raise ValueError(f"unknown benchmark {benchmark!r}; known: coco, voc, kitti")
+    areas = _known([sample.areas for sample in samples])
     if truths and isinstance(truths[0], Poses):
         people, found = cast("list[Poses]", truths), cast("list[Poses]", results)
-        return evaluate_poses(people, ignored, found, _areas(samples), class_names)
-    return evaluate_boxes(truths, ignored, results, class_names, _areas(samples))
+        crowds = _known([sample.ignored_areas for sample in samples])
+        return evaluate_poses(people, ignored, found, areas, class_names, ignored_areas=crowds)
+    return evaluate_boxes(truths, ignored, results, class_names, areas)
 
 
 def headline(metrics: Metrics) -> tuple[str, float]:
@@ -91,10 +93,10 @@ def headline(metrics: Metrics) -> tuple[str, float]:
     return "2d AP|R40 moderate", 0.0
 
 
-def _areas(samples: Sequence[Sample]) -> list[Tensor] | None:
-    """Areas of all objects, where the labels give them."""
-    areas = [sample.areas for sample in samples if sample.areas is not None]
-    return areas if len(areas) == len(samples) else None
+def _known(areas: Sequence[Tensor | None]) -> list[Tensor] | None:
+    """Areas of all objects, where the labels of every image give them."""
+    known = [values for values in areas if values is not None]
+    return known if len(known) == len(areas) else None
 
 
 def _frames(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from centernet_ros.structures import Detections2D, Detections3D
+from centernet_ros.structures import Detections2D, Detections3D, Poses
 from training.data.sample import Sample
 from training.data.street_samples import StreetSamples
 from training.evaluation.coco import BoxMetrics, PoseMetrics
@@ -49,6 +49,25 @@ def test_poses_are_judged_by_their_joints():
     assert isinstance(metrics, PoseMetrics)
     assert metrics.ap == pytest.approx(1)
     assert measure("coco", samples, moved, ("person",)).ap < 0.2
+
+
+def test_crowds_excuse_people_by_the_area_of_their_label():
+    joints = torch.stack([torch.full((17,), 175.0), torch.linspace(20, 50, 17)], dim=1)[None]
+    person = Poses(BOX, torch.ones(1), torch.zeros(1, dtype=torch.int64), joints, torch.ones(1, 17))
+    # 35 pixels beside what COCO takes for a crowd's surroundings.
+    alarm = dataclasses.replace(person, keypoints=joints - torch.tensor([60.0, 0.0]))
+    crowd = Detections2D(torch.tensor([[40.0, 0, 60, 60]]), torch.ones(1), torch.zeros(1).long())
+    found = Poses.concatenate([alarm, dataclasses.replace(person, scores=torch.tensor([0.5]))])
+    for area, expected in ((50.0, 0.5), (1e8, 1.0)):
+        sample = Sample(
+            "a",
+            IMAGE,
+            person,
+            crowd,
+            areas=torch.tensor([500.0]),
+            ignored_areas=torch.tensor([area]),
+        )
+        assert measure("coco", [sample], [found], ("person",)).ap == pytest.approx(expected)
 
 
 @pytest.fixture(scope="module")

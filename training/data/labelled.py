@@ -112,6 +112,7 @@ class LabelledImages:
             truth=self._truth(rows),
             ignored=self._boxes(ignored),
             areas=torch.from_numpy(self.areas[rows]),
+            ignored_areas=torch.from_numpy(self.areas[ignored]),
         )
 
     def _boxes(self, rows: NDArray[np.int64]) -> Detections2D:

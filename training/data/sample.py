@@ -29,6 +29,7 @@ class Sample:
         camera: the camera, where it is known.
         areas: (N,) square pixels that each object covers, where the labels tell it; COCO's metrics
             judge by it what is small, and how far a joint may be off.
+        ignored_areas: likewise of each ignored region.
         label_lines: the whole label in KITTI's form, where there is one; KITTI's metrics need the
             kinds that are no class, and their order.
     """
@@ -39,6 +40,7 @@ class Sample:
     ignored: Detections2D
     camera: CameraIntrinsics | None = None
     areas: Tensor | None = None
+    ignored_areas: Tensor | None = None
     label_lines: tuple[KittiObject, ...] = ()
 
 

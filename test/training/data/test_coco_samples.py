@@ -31,6 +31,7 @@ def test_boxes_and_labels_are_the_files(coco):
     torch.testing.assert_close(second.truth.boxes, torch.tensor([[30.5, 8, 50.5, 38]]))
     assert second.areas.tolist() == [250]
     assert first.areas.tolist() == [200]
+    assert first.ignored_areas.tolist() == [1200]
     assert first.image.shape == (48, 64, 3)
 
 

@@ -53,6 +53,8 @@ def evaluate_poses(
     results: Sequence[Poses],
     areas: Sequence[Tensor] | None = None,
     class_names: Sequence[str] = POSE_CLASSES,
+    *,
+    ignored_areas: Sequence[Tensor] | None = None,
 ) -> PoseMetrics:
     """COCO's key point metrics, one entry of each sequence per image.
 
@@ -65,13 +67,17 @@ def evaluate_poses(
         areas: (N,) square pixels of each person's outline. The larger it is, the farther a joint
             may be off. By default half of the box.
         class_names: name of each label.
+        ignored_areas: (N,) square pixels of each ignored region, which decide how far around it
+            people are ignored; by default those of the boxes.
 
     Raises:
         ValueError: The sequences differ in length, or a label has no name.
     """
     if areas is None:
         areas = [OUTLINE_SHARE * box_areas(truth.boxes) for truth in truths]
-    return pose_metrics(*_datasets(truths, ignored, results, class_names, areas))
+    return pose_metrics(
+        *_datasets(truths, ignored, results, class_names, areas, ignored_areas=ignored_areas)
+    )
 
 
 def _datasets(
@@ -80,6 +86,8 @@ def _datasets(
     results: Sequence[Detections2D],
     class_names: Sequence[str],
     areas: Sequence[Tensor] | None,
+    *,
+    ignored_areas: Sequence[Tensor] | None = None,
 ) -> tuple[COCO, COCO]:
     """Annotations and results of all images."""
     if not len(truths) == len(ignored) == len(results):
@@ -87,19 +95,30 @@ def _datasets(
             f"{len(truths)} truths, {len(ignored)} ignored and {len(results)} results: "
             "each image needs one of each"
         )
-    if areas is None:
-        areas = [box_areas(truth.boxes) for truth in truths]
-    if [len(values) for values in areas] != [len(truth) for truth in truths]:
-        raise ValueError("areas: each object of each image needs one")
+    areas = _checked_areas(areas, truths)
+    crowd_areas = _checked_areas(ignored_areas, ignored)
     annotations: list[dict[str, Any]] = []
     found: list[dict[str, Any]] = []
     for image, truth in enumerate(truths):
         annotations += _entries(image, truth, len(class_names), areas=areas[image])
-        annotations += _entries(image, ignored[image], len(class_names), crowd=True)
+        annotations += _entries(
+            image, ignored[image], len(class_names), areas=crowd_areas[image], crowd=True
+        )
         found += _entries(image, results[image], len(class_names))
     return _dataset(annotations, len(truths), class_names), _dataset(
         found, len(truths), class_names
     )
+
+
+def _checked_areas(
+    areas: Sequence[Tensor] | None, objects: Sequence[Detections2D]
+) -> Sequence[Tensor]:
+    """Areas of all objects, by default those of their boxes."""
+    if areas is None:
+        return [box_areas(item.boxes) for item in objects]
+    if [len(values) for values in areas] != [len(item) for item in objects]:
+        raise ValueError("areas: each object of each image needs one")
+    return areas
 
 
 def box_areas(boxes: Tensor) -> Tensor:
