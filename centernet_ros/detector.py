@@ -127,7 +127,8 @@ class Detector:
         A list of images comes with a list of cameras, or with one camera that took all of them.
 
         Raises:
-            ValueError: An image is empty or has another type, or does not fit its camera.
+            ValueError: An image is empty or has another type, does not fit its camera, or is too
+                large at one of the scales.
         """
         if not isinstance(image, Sequence):
             if isinstance(camera, Sequence):
@@ -230,7 +231,8 @@ def _checked_scales(scales: Sequence[float], nms: bool, preset: ModelPreset) -> 
     """The scales as floats.
 
     Raises:
-        ValueError: There is none, one is no factor, or the task has no such testing mode.
+        ValueError: There is none, one is no factor or too large for every image, or the task has no
+            such testing mode.
     """
     scales = tuple(float(scale) for scale in scales)
     if not scales:

@@ -16,6 +16,9 @@ from centernet_ros.structures import CameraIntrinsics, View
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8, blue first."""
 
+LARGEST_SIDE = 32766
+"""Most pixels along a side of an image that OpenCV warps."""
+
 
 def view_of(
     image_size: tuple[int, int],
@@ -33,7 +36,8 @@ def view_of(
             `Fit.KEEP` the input grows along, else the image fills so much less or more of it.
 
     Raises:
-        ValueError: The camera's image has another size than the image, or the scale is no factor.
+        ValueError: The camera's image has another size than the image, or the scale is no factor or
+            too large.
     """
     if camera is not None and camera.image_size != image_size:
         raise ValueError(
@@ -69,11 +73,17 @@ def resized_size(image_size: tuple[int, int], scale: float) -> tuple[int, int]:
     """Height and width in pixels of an image resized by a factor.
 
     Raises:
-        ValueError: The factor is not positive and finite.
+        ValueError: The factor is not positive and finite, or makes an image too large to be warped.
     """
     if not 0 < scale < float("inf"):
         raise ValueError(f"scale is {scale!r}, expected a positive factor")
-    return max(1, int(image_size[0] * scale)), max(1, int(image_size[1] * scale))
+    height, width = (max(1, int(side * scale)) for side in image_size)
+    if scale != 1 and max(height, width) > LARGEST_SIDE:
+        raise ValueError(
+            f"scale {scale:g} makes {width}x{height} pixels of {image_size[1]}x{image_size[0]}; "
+            f"no side may exceed {LARGEST_SIDE}"
+        )
+    return height, width
 
 
 def warp(image: Image, view: View) -> Image:

@@ -142,6 +142,8 @@ class CameraIntrinsics:
             raise ValueError(f"projection is {tuple(self.projection.shape)}, expected (3, 4)")
         if not (self.projection[0, 0] > 0 and self.projection[1, 1] > 0):
             raise ValueError("projection has no positive focal length: the camera is uncalibrated")
+        if not self.projection.isfinite().all():
+            raise ValueError("projection holds a number that is not finite")
 
     @classmethod
     def pinhole(

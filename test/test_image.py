@@ -126,6 +126,12 @@ def test_a_scale_is_a_factor(scale):
         view_of((60, 80), preset(), scale=scale)
 
 
+def test_a_scale_leaves_an_image_that_can_be_warped():
+    warp(noise(1, 100), view_of((1, 100), preset(), scale=327.66))
+    with pytest.raises(ValueError, match="scale 400 makes 40000x400 pixels of 100x1; no side may"):
+        view_of((1, 100), preset(), scale=400)
+
+
 def test_a_tiny_image_keeps_a_pixel():
     tensor, view = prepare(noise(1, 1), preset(fit=Fit.KEEP), scale=0.25)
     assert tensor.shape == (3, 32, 32)

@@ -157,6 +157,12 @@ def test_uncalibrated_camera_is_refused(broken):
         camera(**broken)
 
 
+@pytest.mark.parametrize("broken", [{"P02": float("nan")}, {"P00": float("inf")}])
+def test_a_camera_without_finite_numbers_is_refused(broken):
+    with pytest.raises(ValueError, match="a number that is not finite"):
+        camera(**broken)
+
+
 def test_projection_of_wrong_shape_is_refused():
     with pytest.raises(ValueError, match=r"projection is \(3, 3\), expected \(3, 4\)"):
         CameraIntrinsics(torch.eye(3, dtype=torch.float64), (10, 10))

@@ -83,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _score(text: str) -> float:
     value = float(text)
-    if math.isnan(value):
-        raise argparse.ArgumentTypeError("not a number")
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is no score; expected a number such as 0.3")
     return value
 
 

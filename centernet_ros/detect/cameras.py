@@ -47,13 +47,15 @@ def read_camera(path: Path, *, undistort: bool = False) -> Look:
 
 
 def projecting(projection: Tensor) -> Look:
-    """A camera without distortion that takes images of any size, (3, 4) as KITTI's P2."""
+    """A camera without distortion that takes images of any size, (3, 4) as KITTI's P2.
+
+    Raises:
+        ValueError: No camera has such numbers.
+    """
+    CameraIntrinsics(projection, (1, 1))  # says now what is wrong with the projection itself
 
     def look(image: Image) -> tuple[Image, CameraIntrinsics]:
-        try:
-            return image, CameraIntrinsics(projection, (image.shape[0], image.shape[1]))
-        except ValueError as error:
-            raise CalibrationError(str(error)) from None
+        return image, CameraIntrinsics(projection, (image.shape[0], image.shape[1]))
 
     return look
 

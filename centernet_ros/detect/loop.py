@@ -78,5 +78,7 @@ def _detect(detector: Detector, frame: Frame) -> Record | Unusable:
     except (RuntimeError, MemoryError) as error:  # PyTorch's way to say that memory is short
         lines = str(error).strip().splitlines() or [type(error).__name__]
         return Unusable(frame.name, f"the network failed on it: {lines[0]}")
+    except ValueError as error:  # a scale that makes this image too large
+        return Unusable(frame.name, str(error))
     height, width = frame.image.shape[:2]
     return Record(frame.name, (height, width), results, frame.camera, frame.stamp)

@@ -79,6 +79,8 @@ def test_an_image_of_another_size_is_refused(camera_yaml):
     [
         ("hello", "it is neither a KITTI calib file .* nor a camera_info"),
         ("P2: 1 2 3\n", "P2 has 3 numbers"),
+        ("P2: 700 0 nan 0 0 700 32 0 0 0 1 0\n", "projection holds a number that is not finite"),
+        ("P2: 0 0 48 0 0 700 32 0 0 0 1 0\n", "projection has no positive focal length"),
     ],
 )
 def test_other_files_are_refused(tmp_path, text, reason):

@@ -174,6 +174,20 @@ def a_negative_scale(weights, **_):
     return ["--weights", weights("detection2d"), "--scales", -1], "scale"
 
 
+def a_scale_too_large_for_any_image(weights, **_):
+    return ["--weights", weights("detection2d"), "--scales", 1e9], "no side may exceed 32766"
+
+
+def a_scale_too_large_for_the_images(weights, **_):
+    return ["--weights", weights("detection2d"), "--scales", 400], "no image could be used"
+
+
+def a_projection_without_sense(weights, tmp_path, **_):
+    path = tmp_path / "calib.txt"
+    path.write_text("P2: inf 0 48 0 0 700 32 0 0 0 1 0\n")
+    return ["--weights", weights("detection3d"), "--calib", path], "calib.txt: projection holds a"
+
+
 def an_unknown_device(weights, **_):
     return ["--weights", weights("detection2d"), "--device", "tpu"], "unknown device 'tpu'"
 
@@ -202,6 +216,9 @@ def a_folder_that_is_a_file(weights, tmp_path, **_):
         another_cameras_calibration,
         scales_of_3d,
         a_negative_scale,
+        a_scale_too_large_for_any_image,
+        a_scale_too_large_for_the_images,
+        a_projection_without_sense,
         an_unknown_device,
         joints_for_kitti,
         unused_annotations,
@@ -216,6 +233,13 @@ def test_bad_options_are_refused(make, detect, weights, folder, camera_yaml, tmp
     assert last.startswith("detect: ")
     assert re.search(reason, last), last
     assert not (run.folder / "results.json").exists()
+
+
+@pytest.mark.parametrize("threshold", ["inf", "-inf", "nan"])
+def test_a_threshold_is_a_number(detect, capsys, threshold):
+    with pytest.raises(SystemExit, match="2"):
+        detect("photos", "--weights", "w", f"--threshold={threshold}")
+    assert f"--threshold: {threshold} is no score" in capsys.readouterr().err
 
 
 def test_names_without_numbers_are_refused_before_the_work(detect, weights, folder):

@@ -148,6 +148,8 @@ def test_options_without_use_are_refused_before_the_work(capsys, options, messag
         (("--oracle", "size", "--flip"), "--oracle goes with neither --flip"),
         (("--data", "no/such/place"), "no/such/place: expected a run's configuration"),
         (("--scales", "0"), "scale"),
+        (("--scales", "1e9"), "scale 1e+09 makes"),
+        (("--scales", "600"), "scale 600 makes 38400x28800 pixels of 64x48"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(tmp_path, coco, boxes, capsys, options, message):
