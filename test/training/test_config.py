@@ -100,6 +100,7 @@ def test_a_mistake_is_named_with_its_file_and_key(tmp_path, text, message):
         load_config(write(tmp_path, text))
 
     assert "run.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_is_named(tmp_path):
