@@ -5,7 +5,6 @@ A GPU runs most kernels of a small network in less time than a CPU needs to laun
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from centernet_ros.backends.cache import say
+from centernet_ros.backends.standby import SHAPES
 
 Run = Callable[..., dict[str, Tensor]]
 """Tensors, whose shapes decide what is done, to named tensors."""
@@ -20,15 +20,12 @@ Run = Callable[..., dict[str, Tensor]]
 Record = Callable[..., Run]
 """A run and inputs like all that will come, to a recording of it."""
 
-SHAPES = 6
-"""Recordings that are kept, enough for the paper's five scales; the longest unused goes."""
-
 WARM_UP = 3
 """Runs before a recording: the first ones choose algorithms, which cannot be recorded."""
 
 
 class RecordedRuns:
-    """Runs a function through a recording, for input shapes that come more than once.
+    """Runs a function through a recording, for the first `SHAPES` shapes that come more than once.
 
     Images of many sizes would else keep it recording. Where recording fails, it says so once and
     runs the function itself from then on.
@@ -44,24 +41,21 @@ class RecordedRuns:
         self._run = run
         self._record = record
         self._seen: set[tuple[tuple[int, ...], ...]] = set()
-        self._recordings: OrderedDict[tuple[tuple[int, ...], ...], Run] = OrderedDict()
+        self._recordings: dict[tuple[tuple[int, ...], ...], Run] = {}
         self._failed = False
 
     def __call__(self, *inputs: Tensor) -> dict[str, Tensor]:
         """The function's results; they stay as they are when it is called again."""
         shapes = tuple(tuple(values.shape) for values in inputs)
-        if shapes in self._seen and shapes not in self._recordings and not self._failed:
+        if shapes in self._seen and not self.is_recorded(*shapes):
             self._add(shapes, inputs)
         self._seen.add(shapes)
-        recording = self._recordings.get(shapes)
-        if recording is None:
-            return self._run(*inputs)
-        self._recordings.move_to_end(shapes)
-        return recording(*inputs)
+        return self._recordings.get(shapes, self._run)(*inputs)
 
     def is_recorded(self, *shapes: Sequence[int]) -> bool:
         """Whether there is a recording for inputs of these shapes, or will never be one."""
-        return self._failed or tuple(tuple(shape) for shape in shapes) in self._recordings
+        never = self._failed or len(self._recordings) == SHAPES
+        return never or tuple(tuple(shape) for shape in shapes) in self._recordings
 
     def _add(self, shapes: tuple[tuple[int, ...], ...], inputs: Sequence[Tensor]) -> None:
         try:
@@ -72,8 +66,6 @@ class RecordedRuns:
             self._failed = True
             reason = str(error).strip().split("\n", maxsplit=1)[0]
             say(f"a GPU's kernels cannot be recorded, and run one by one ({reason})")
-        if len(self._recordings) > SHAPES:
-            self._recordings.popitem(last=False)
 
 
 def record_cuda_graph(run: Run, *examples: Tensor) -> Run:
@@ -86,9 +78,15 @@ def record_cuda_graph(run: Run, *examples: Tensor) -> Run:
     Raises:
         RuntimeError: Something in it cannot be recorded.
     """
+    with torch.cuda.device(examples[0].device):
+        return _recorded(run, examples)
+
+
+def _recorded(run: Run, examples: Sequence[Tensor]) -> Run:
+    """A recording on the current GPU."""
     held = [example.clone() for example in examples]
-    here = torch.cuda.current_stream(held[0].device)
-    beside = torch.cuda.Stream(held[0].device)  # type: ignore[no-untyped-call]
+    here = torch.cuda.current_stream()
+    beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     beside.wait_stream(here)
     with _trying_algorithms():
         with torch.cuda.stream(beside):
@@ -96,15 +94,17 @@ def record_cuda_graph(run: Run, *examples: Tensor) -> Run:
                 run(*held)
         here.wait_stream(beside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # PyTorch's own stream for it is of the GPU that was recorded on first.
+        with torch.cuda.graph(graph, stream=beside):
             results = run(*held)
 
     def replay(*inputs: Tensor) -> dict[str, Tensor]:
-        torch._foreach_copy_(held, list(inputs))
-        graph.replay()
-        # The next replay writes into the same memory.
-        copies = {name: torch.empty_like(values) for name, values in results.items()}
-        torch._foreach_copy_(list(copies.values()), list(results.values()))
+        with torch.cuda.device(held[0].device):
+            torch._foreach_copy_(held, list(inputs))
+            graph.replay()
+            # The next replay writes into the same memory.
+            copies = {name: torch.empty_like(values) for name, values in results.items()}
+            torch._foreach_copy_(list(copies.values()), list(results.values()))
         return copies
 
     return replay

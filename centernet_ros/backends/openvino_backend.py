@@ -14,12 +14,10 @@ from torch import Tensor
 
 from centernet_ros.backends.agreement import BackendError, check_agreement, check_input
 from centernet_ros.backends.cache import cached, model_key
+from centernet_ros.backends.standby import SHAPES
 from centernet_ros.backends.torch_backend import TorchBackend
 from centernet_ros.backends.tracing import LastStack, example_input, map_names
 from centernet_ros.models.centernet import CenterNet
-
-SHAPES = 6
-"""Input shapes that stay compiled, enough for the paper's five scales; the longest unused goes."""
 
 PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -30,7 +28,8 @@ class OpenVinoBackend:
     """The network converted once, and compiled for each input shape when it first comes.
 
     A converted network fits every shape and precision, so that the cache holds one per weights.
-    What is compiled first is compared with PyTorch.
+    `SHAPES` of them stay compiled; the longest unused goes. What is compiled first is compared with
+    PyTorch.
     """
 
     name = "openvino"

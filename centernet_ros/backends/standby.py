@@ -10,6 +10,9 @@ from torch import Tensor
 
 from centernet_ros.backends.cache import say
 
+SHAPES = 6
+"""Input shapes that are got ready for, enough for the paper's five scales."""
+
 
 class Executor(Protocol):
     """A network that is ready to run."""
@@ -35,8 +38,9 @@ class Executor(Protocol):
 class Standby:
     """Runs on `present` until `successor` has been opened and is ready for the input's shape.
 
-    That happens in a thread, one shape after the other, and only for shapes that come twice:
-    images of many sizes would keep it compiling for ever.
+    That happens in a thread, one shape after the other, and only for the first `SHAPES` shapes that
+    come twice: images of many sizes would keep it compiling for ever. All others stay with
+    `present`.
 
     Attributes:
         failure: why the successor is not used; empty as long as nothing failed.
@@ -51,12 +55,13 @@ class Standby:
         self._open = open_successor
         self._opened: Executor | None = None
         self._seen: set[tuple[int, ...]] = set()
+        self._prepared: set[tuple[int, ...]] = set()
         self._thread: threading.Thread | None = None
         self._announced = False
 
     @property
     def name(self) -> str:
-        """The executor of the moment."""
+        """The successor's once it has served a shape, which others need not have."""
         return self._successor if self._announced else self._present.name
 
     @property
@@ -67,28 +72,41 @@ class Standby:
     def __call__(self, batch: Tensor) -> dict[str, Tensor]:
         """Raw maps of the last stack, from whichever executor is ready for this shape."""
         shape = tuple(batch.shape)
-        if self._opened is not None and self._opened.is_ready(shape):
-            if not self._announced:
-                self._announced = True
-                say(f"running on {self._successor} now")
-            return self._opened(batch)
-        if shape in self._seen:
-            self.prepare(shape)
-        self._seen.add(shape)
-        return self._present(batch)
+        serving = self.serving(shape)
+        if serving is self._present:
+            if shape in self._seen:
+                self.prepare(shape)
+            self._seen.add(shape)
+        elif not self._announced:
+            self._announced = True
+            say(f"running on {self._successor} now")
+        return serving(batch)
+
+    def serving(self, shape: Sequence[int]) -> Executor:
+        """Whichever of the two answers inputs of a shape now."""
+        opened = self._opened
+        return opened if opened is not None and opened.is_ready(shape) else self._present
 
     def is_ready(self, shape: Sequence[int]) -> bool:
         """Whether inputs of a shape run at once: always, on one of the two."""
         return True
 
     def prepare(self, shape: Sequence[int]) -> None:
-        """Begin to get the successor ready for a shape, unless the thread is busy or has failed."""
+        """Begin to get the successor ready for a shape.
+
+        Not where that was done, where it is ready for `SHAPES` others, and where the thread is busy
+        or has failed.
+        """
+        shape = tuple(shape)
         if self.failure or (self._thread is not None and self._thread.is_alive()):
             return
+        if shape in self._prepared or len(self._prepared) == SHAPES:
+            return
+        self._prepared.add(shape)
         # Never a daemon, which the thread of a node would hand on: Python's end breaks those off in
         # the middle of C++, which aborts the process.
         self._thread = threading.Thread(
-            target=self._get_ready, args=(tuple(shape),), name="backend-standby", daemon=False
+            target=self._get_ready, args=(shape,), name="backend-standby", daemon=False
         )
         self._thread.start()
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from centernet_ros.backends import Backend, Standby
 from centernet_ros.detector import Detector
 from centernet_ros.image import Image, view_of
 from centernet_ros.ros.parameters import NodeParameters
@@ -118,18 +119,24 @@ class Engine:
         detector.max_detections = self.max_detections
         start = time.monotonic()
         batch = detector.prepare(images, views)
+        self._share_processor(detector.backend, batch.shape)
         prepared = time.monotonic()
-        watch = Stopwatch(on_gpu=batch.is_cuda)
+        watch = Stopwatch(batch.device)
         maps = detector.infer(batch)
         watch.stop()
         results = detector.decode(maps, views)  # which waits for the device
         network = watch.seconds()
         rest = time.monotonic() - prepared - network
-        if getattr(detector.backend, "name", "torch") != "torch":
-            # The other library's threads wait busily for the next image; PyTorch's would have to
-            # wait for them, which takes longer than what is left to do here.
-            torch.set_num_threads(1)
         return results, StageTimes(prepared - start, network, rest)
+
+    def _share_processor(self, backend: Backend, shape: Sequence[int]) -> None:
+        """Leave PyTorch one thread where another library answers inputs of a shape, else all."""
+        executor = backend.serving(shape) if isinstance(backend, Standby) else backend
+        # The other library's threads wait busily for the next image; PyTorch's would have to wait
+        # for them, which takes longer than what is left to do here.
+        threads = self.threads if getattr(executor, "name", "torch") == "torch" else 1
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
 
     def _give_up_gpu(self, device: str, reason: str) -> None:
         """Have the network loaded again, on the CPU."""
@@ -154,13 +161,13 @@ class Engine:
 class Stopwatch:
     """Times work on the clock of the device that does it, without waiting for a GPU."""
 
-    def __init__(self, *, on_gpu: bool) -> None:
+    def __init__(self, device: torch.device) -> None:
         """Start.
 
         Args:
-            on_gpu: whether the work is queued for PyTorch's current GPU and stream.
+            device: that does it; a GPU in its current stream.
         """
-        self._on_gpu = on_gpu
+        self._device = device
         self._start = self._end = self._mark()
 
     def stop(self) -> None:
@@ -169,15 +176,15 @@ class Stopwatch:
 
     def seconds(self) -> float:
         """From start to stop; the work has to be done, for instance its results copied."""
-        if self._on_gpu:
+        if self._device.type == "cuda":
             return float(self._start.elapsed_time(self._end)) / 1e3  # of milliseconds
         return float(self._end - self._start)
 
     def _mark(self) -> Any:
-        if not self._on_gpu:
+        if self._device.type != "cuda":
             return time.monotonic()
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record()
+        event.record(torch.cuda.current_stream(self._device))
         return event
 
 

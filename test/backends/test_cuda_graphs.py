@@ -48,16 +48,15 @@ def test_images_of_many_sizes_are_never_recorded():
     assert recorder.recorded == []
 
 
-def test_the_longest_unused_recording_goes():
+def test_sizes_that_come_in_turns_are_not_recorded_for_ever():
     recorder = Recorder()
     runs = RecordedRuns(plain, recorder)
-    for width in range(1, SHAPES + 2):
-        names(runs, 1, width)
-        names(runs, 1, width)
-        names(runs, 1, 1)
-    assert runs.is_recorded((1, 1))
-    assert not runs.is_recorded((1, 2))
-    assert runs.is_recorded((1, 3))
+    sizes = range(1, SHAPES + 3)
+    for _ in range(4):
+        last = [names(runs, 1, width) for width in sizes]
+    assert recorder.recorded == [(1, width) for width in range(1, SHAPES + 1)]
+    assert last == SHAPES * ["recorded"] + 2 * ["plain"]
+    assert runs.is_recorded((1, SHAPES + 1)), "nothing is to be waited for"
 
 
 def test_what_cannot_be_recorded_runs_all_the_same(capsys):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from centernet_ros.backends import open_backend
-from centernet_ros.backends.standby import Standby
+from centernet_ros.backends.standby import SHAPES, Standby
 
 BATCH = torch.zeros(1, 3, 8, 8)
 OTHER = torch.zeros(1, 3, 8, 16)
@@ -81,6 +81,21 @@ def test_a_size_that_comes_once_is_not_prepared():
     backend.wait()
     assert [value(backend), value(backend, OTHER)] == [2, 1]
     assert fast.ready == {tuple(BATCH.shape)}
+
+
+def test_sizes_that_come_in_turns_are_not_prepared_for_ever():
+    fast = Constant("openvino", 2.0)
+    backend = standby(fast)
+    prepared = []
+    fast.prepare = lambda shape: (prepared.append(shape), fast.ready.add(shape))
+    for _ in range(4):
+        for width in range(1, SHAPES + 3):
+            value(backend, torch.zeros(1, 3, 8, 8 * width))
+            backend.wait()
+        fast.ready.discard(prepared[-1] if prepared else None)  # as where it was put out
+    assert len(prepared) == SHAPES
+    assert backend.serving((1, 3, 8, 8)) is fast
+    assert backend.serving((1, 3, 8, 8 * SHAPES + 8)).name == "torch"
 
 
 @pytest.mark.parametrize("where", ["open", "prepare"])

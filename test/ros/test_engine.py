@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from centernet_ros.backends import Standby
 from centernet_ros.detector import Detector
 from centernet_ros.image import view_of
 from centernet_ros.presets import ModelPreset
@@ -146,8 +147,8 @@ def test_the_network_is_timed_on_the_gpus_clock_without_a_wait(monkeypatch):
         def __init__(self, *, enable_timing):
             assert enable_timing
 
-        def record(self):
-            pass
+        def record(self, stream):
+            assert stream == "stream of cuda:1"
 
         def elapsed_time(self, end):
             assert self.done
@@ -155,8 +156,9 @@ def test_the_network_is_timed_on_the_gpus_clock_without_a_wait(monkeypatch):
             return 7.0
 
     monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: f"stream of {device}")
     monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: pytest.fail("waited"))
-    watch = Stopwatch(on_gpu=True)
+    watch = Stopwatch(torch.device("cuda:1"))
     watch.stop()
     Event.done = True  # as after the results' copy
 
@@ -164,7 +166,7 @@ def test_the_network_is_timed_on_the_gpus_clock_without_a_wait(monkeypatch):
 
 
 def test_the_network_is_timed_on_a_cpu():
-    watch = Stopwatch(on_gpu=False)
+    watch = Stopwatch(torch.device("cpu"))
     time.sleep(0.02)
     watch.stop()
     time.sleep(0.05)
@@ -182,11 +184,24 @@ def test_pytorchs_threads_keep_out_of_another_librarys_way():
 
         class Other:
             name = "openvino"
+            precision = "float32"
+            served = ((2, 3, 64, 96),)
             __call__ = engine.detector.answer
+
+            def is_ready(self, shape):
+                return tuple(shape) in self.served
 
         engine.detector.backend = Other()
         engine.detect(IMAGES, VIEWS)
         assert torch.get_num_threads() == 1
+
+        backend = Standby(engine.detector.answer, "openvino", Other)
+        backend._opened = Other()
+        engine.detector.backend = backend
+        # One image is of another shape than two, which PyTorch serves with all it has.
+        for count, threads in ((2, 1), (1, 3), (2, 1)):
+            engine.detect(IMAGES[:count], VIEWS[:count])
+            assert torch.get_num_threads() == threads
         engine.close()
         assert torch.get_num_threads() == 3
     finally:
