@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import fcntl
+import functools
 import hashlib
 import os
+import secrets
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from torch import nn
@@ -26,7 +31,11 @@ DIGEST = "sha256"
 
 
 def cache_folder() -> Path:
-    """Where converted networks are kept; it need not exist."""
+    """Where converted networks are kept; it need not exist.
+
+    Raises:
+        RuntimeError: This user has no home.
+    """
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "centernet_ros"
 
@@ -46,30 +55,31 @@ def model_key(model: nn.Module, *facts: str) -> str:
 def cached(key: str, build: Callable[[Path], None], label: str) -> Path:
     """The folder of a converted network, made by `build(folder)` if it is not there as written.
 
+    Of processes that want the same at the same time, one makes it and the others wait. Where the
+    cache cannot be written, it is made in a folder that goes when the program ends.
+
     Args:
         key: name of the entry.
         build: writes the files of the entry into an empty folder.
         label: what is converted into what, for the line that a user sees meanwhile.
 
     Raises:
-        OSError: The cache cannot be written; the message names the folder.
+        OSError: The files cannot be written, as where the disk is full.
     """
-    entry = cache_folder() / key
-    if _is_intact(entry):
-        os.utime(entry)
-        return entry
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    say(f"converting {label}, once; kept in {entry.parent}")
-    partial = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=entry.parent))
-    try:
-        build(partial)
-        (partial / DIGEST).write_text(_digest(partial))
-        # What lies there is damaged, or another process was faster: both may go.
-        shutil.rmtree(entry, ignore_errors=True)
-        partial.rename(entry)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    _forget_oldest(entry.parent)
+    with suppress(RuntimeError):  # of who has no home
+        entry = cache_folder() / key
+        if _is_intact(entry):
+            with suppress(OSError):  # a cache may be there to read only
+                os.utime(entry)
+            return entry
+    folder, where = _writable_folder()
+    entry = folder / key
+    with _locked(folder / f"{key}.lock"):
+        if not _is_intact(entry):
+            say(f"converting {label}, {where}")
+            _write(entry, build)
+    with suppress(OSError):
+        _forget_oldest(folder)
     return entry
 
 
@@ -78,10 +88,58 @@ def say(text: str) -> None:
     print(f"centernet_ros: {text}", file=sys.stderr, flush=True)
 
 
+def _writable_folder() -> tuple[Path, str]:
+    """The cache or, where it cannot be written, a temporary folder; and how long that is kept."""
+    try:
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except (OSError, RuntimeError) as error:
+        return _temporary_folder(), (
+            f"for this run only ({error}): set XDG_CACHE_HOME to a folder that can be written, "
+            "which keeps it"
+        )
+    return folder, f"once; kept in {folder}"
+
+
+@functools.cache
+def _temporary_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="centernet_ros."))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Alone among the processes that lock this file; a process that ends lets go of it."""
+    with path.open("w") as file:
+        with suppress(OSError):  # not every file system has locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            # Who waits for it finds the entry then; two may build at once only where this failed.
+            path.unlink(missing_ok=True)
+
+
+def _write(entry: Path, build: Callable[[Path], None]) -> None:
+    # Not by `tempfile`, whose folders are closed to all other users.
+    partial = entry.with_name(f"{entry.name}.{secrets.token_hex(4)}")
+    partial.mkdir()
+    try:
+        build(partial)
+        (partial / DIGEST).write_text(_digest(partial))
+        # What lies there is damaged, or another process was faster: both may go.
+        shutil.rmtree(entry, ignore_errors=True)
+        partial.rename(entry)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def _is_intact(entry: Path) -> bool:
     try:
         return (entry / DIGEST).read_text() == _digest(entry)
-    except OSError:
+    except (OSError, ValueError):  # a damaged digest need not be text
         return False
 
 

@@ -1,13 +1,16 @@
 """Converted networks on disk: made once, made again when damaged, never half there."""
 
 import os
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from centernet_ros.backends.cache import KEPT, cache_folder, cached, model_key
+from centernet_ros.backends.cache import DIGEST, KEPT, cache_folder, cached, model_key
 
 
 class Builder:
@@ -38,7 +41,7 @@ def test_built_once_with_one_line(capsys):
     )
 
 
-@pytest.mark.parametrize("damage", ["cut short", "changed", "missing", "foreign"])
+@pytest.mark.parametrize("damage", ["cut short", "changed", "missing", "foreign", "digest"])
 def test_damaged_is_built_again(damage):
     build = Builder()
     file = cached("key", build, "") / "network.bin"
@@ -46,6 +49,8 @@ def test_damaged_is_built_again(damage):
         file.unlink()
     elif damage == "foreign":
         (file.parent / "more").touch()
+    elif damage == "digest":
+        (file.parent / DIGEST).write_bytes(b"\xff\xfe")
     else:
         file.write_bytes({"cut short": b"weigh", "changed": b"weights 7"}[damage])
     assert (cached("key", build, "") / "network.bin").read_bytes() == b"weights 2"
@@ -79,6 +84,87 @@ def test_what_an_ended_process_left_goes_but_not_what_is_being_written():
     os.utime(left, (1, 1))
     cached("third", Builder(), "")
     assert {path.name for path in cache_folder().iterdir()} == {"first", "third", written.name}
+
+
+SECOND = """
+import sys
+from centernet_ros.backends.cache import cached
+print("waits", flush=True)
+print((cached("key", lambda folder: sys.exit("converts"), "") / "network.bin").read_text())
+"""
+
+
+def test_processes_that_start_together_convert_once():
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(folder):
+        began.set()
+        assert go_on.wait(60)
+        (folder / "network.bin").write_text("of the first")
+
+    first = threading.Thread(target=cached, args=("key", slow, ""))
+    first.start()
+    assert began.wait(10)
+    with subprocess.Popen(
+        [sys.executable, "-c", SECOND], stdout=subprocess.PIPE, text=True
+    ) as second:
+        assert second.stdout.readline() == "waits\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            second.wait(0.3)
+        go_on.set()
+        assert second.stdout.read() == "of the first\n"
+    first.join()
+    assert [path.name for path in cache_folder().iterdir()] == ["key"]
+
+
+def test_file_systems_without_locks_do(monkeypatch):
+    def refuse(file, operation):
+        raise OSError("Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    assert (cached("key", Builder(), "") / "network.bin").read_bytes() == b"weights 1"
+
+
+def test_a_cache_that_can_only_be_read_is_used(monkeypatch):
+    build = Builder()
+    entry = cached("key", build, "")
+
+    def refuse(path):
+        raise PermissionError("Read-only file system")
+
+    monkeypatch.setattr("os.utime", refuse)
+    assert cached("key", build, "") == entry
+    assert build.calls == 1
+
+
+def test_entries_are_open_to_others_as_the_users_files_are():
+    before = os.umask(0o027)
+    try:
+        assert cached("key", Builder(), "").stat().st_mode & 0o777 == 0o750
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("reason", ["no folder", "no home"])
+def test_without_a_cache_it_is_converted_for_this_run(monkeypatch, tmp_path, capsys, reason):
+    if reason == "no folder":
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    else:
+
+        def homeless():
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        monkeypatch.setattr(Path, "home", homeless)
+    build = Builder()
+    entry = cached(f"key of {reason}", build, "a into b")
+    assert (entry / "network.bin").read_bytes() == b"weights 1"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("centernet_ros: converting a into b, for this run only (")
+    assert line.endswith(": set XDG_CACHE_HOME to a folder that can be written, which keeps it")
+    assert cached(f"key of {reason}", build, "") == entry
+    assert build.calls == 1
 
 
 def test_key_follows_weights_network_and_facts():
