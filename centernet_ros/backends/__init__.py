@@ -75,7 +75,7 @@ def open_backend(
     if name != "auto":
         return _open(name, model, device, precision)
     name = choose_backend(device)
-    present = TorchBackend(model, device, precision)
+    present = _open("torch", model, device, precision)
     if name == "torch":
         return present
     return Standby(present, name, lambda: _open(name, model, device, precision))
@@ -92,7 +92,9 @@ def choose_precision(device: torch.device, harmless: Collection[str]) -> str:
     """The fastest of `float32` and the precisions that cost these weights nothing, on a device."""
     if device.type == "cpu":
         return "bfloat16" if "bfloat16" in harmless and has_bfloat16(device) else "float32"
-    return next((name for name in ("float16", "bfloat16") if name in harmless), "float32")
+    if "float16" in harmless:
+        return "float16"
+    return "bfloat16" if "bfloat16" in harmless and has_bfloat16(device) else "float32"
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -116,6 +118,21 @@ def missing_packages(name: str) -> list[str]:
 def _open(name: str, model: CenterNet, device: torch.device, precision: str) -> Executor:
     if missing := missing_packages(name):
         raise BackendError(f"backend {name} is not installed: pip install {' '.join(missing)}")
+    try:
+        return _opened(name, model, device, precision)
+    except (ImportError, RuntimeError) as error:
+        # The second by a torchvision that was built for another PyTorch; else it is the GPU's.
+        if isinstance(error, RuntimeError) and "torchvision" not in str(error):
+            raise
+        reason = str(error).strip().split("\n", maxsplit=1)[0]
+        packages = " ".join(BACKENDS[name] or ["torchvision"])
+        raise BackendError(
+            f"backend {name} cannot be loaded ({reason}): pip install {packages}, in versions that "
+            f"fit torch {torch.__version__}, or use another backend"
+        ) from error
+
+
+def _opened(name: str, model: CenterNet, device: torch.device, precision: str) -> Executor:
     if name == "openvino":
         from centernet_ros.backends.openvino_backend import OpenVinoBackend
 

@@ -16,6 +16,7 @@ from torch.export import Dim
 
 from centernet_ros.backends.agreement import BackendError, check_agreement, check_input
 from centernet_ros.backends.cache import cached, model_key
+from centernet_ros.backends.packages import import_onnxruntime, import_torchvision
 from centernet_ros.backends.torch_backend import TorchBackend
 from centernet_ros.backends.tracing import LastStack, example_input, input_step, map_names
 from centernet_ros.models.centernet import CenterNet
@@ -37,8 +38,7 @@ class OnnxRuntimeBackend:
         Raises:
             BackendError: ONNX Runtime cannot run it here.
         """
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         if device.type != "cpu":
             raise BackendError(f"backend onnxruntime runs on a CPU, not on {device}: use torch")
         if precision != "float32":
@@ -99,7 +99,7 @@ def convert(model: CenterNet, size: tuple[int, int] | None = None) -> Any:
         size: height, width of its input; by default any.
 
     Raises:
-        BackendError: PyTorch cannot export it.
+        BackendError: PyTorch cannot export it, or torchvision cannot be imported.
     """
     names, step = map_names(model), input_step(model)
     example = example_input(model) if size is None else torch.zeros(2, 3, *size)
@@ -111,8 +111,7 @@ def convert(model: CenterNet, size: tuple[int, int] | None = None) -> Any:
     try:
         with torch.no_grad(), _quiet():
             # PyTorch looks for the translation of its operator before it begins.
-            import torchvision  # noqa: F401
-
+            import_torchvision()
             return torch.onnx.export(
                 network,
                 (example,),

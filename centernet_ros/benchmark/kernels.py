@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.ops import deform_conv2d
 
+from centernet_ros.backends.packages import import_torchvision
 from centernet_ros.benchmark.timing import Times, measure
 from centernet_ros.models.deform_conv import deform_conv_by_sampling, fused_kernels
 
@@ -65,7 +65,7 @@ def _implementations(device: torch.device) -> dict[str, tuple[Convolution, torch
 
 
 def _operator(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    out: Tensor = deform_conv2d(x, offset, weight, bias, padding=1, mask=mask)
+    out: Tensor = import_torchvision().deform_conv2d(x, offset, weight, bias, padding=1, mask=mask)
     return out
 
 

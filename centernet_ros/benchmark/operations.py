@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
+from centernet_ros.backends.packages import import_torchvision
 from centernet_ros.benchmark.subjects import synchronised, with_operator
 from centernet_ros.benchmark.timing import measure
 from centernet_ros.models.centernet import CenterNet
@@ -34,6 +35,7 @@ def count_operations(model: CenterNet, shape: Sequence[int]) -> int:
     The sampling of deformable convolutions is not among them. Nothing is computed.
     """
     network = with_operator(copy.deepcopy(model).eval()).to("meta")
+    import_torchvision()  # which brings the operator
     counter = FlopCounterMode(
         display=False, custom_mapping={torch.ops.torchvision.deform_conv2d: _deform_operations}
     )

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.ops import deform_conv2d
 
 from centernet_ros.backends import (
     BACKENDS,
@@ -21,6 +20,7 @@ from centernet_ros.backends import (
     open_backend,
 )
 from centernet_ros.backends.agreement import check_agreement, check_input
+from centernet_ros.backends.packages import import_torchvision
 from centernet_ros.benchmark.timing import Run, Times, measure
 from centernet_ros.detector import Detector
 from centernet_ros.image import Image, view_of
@@ -52,6 +52,7 @@ class OperatorConv(DeformConv):
         """(B, C_in, H, W) to (B, C_out, H, W)."""
         offset, mask = self.conv_offset_mask(x).split([18, 9], dim=1)
         mask = mask.sigmoid()
+        deform_conv2d = import_torchvision().deform_conv2d  # takes seconds the first time
         out: Tensor = deform_conv2d(x, offset, self.weight, self.bias, padding=1, mask=mask)
         return out
 

@@ -95,6 +95,35 @@ def test_auto_takes_what_is_installed(monkeypatch):
     assert choose_backend(torch.device("cuda")) == "torch"
 
 
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (ImportError("libgomp.so.1: cannot open shared object file"), "pip install openvino, in"),
+        (RuntimeError("operator torchvision::nms does not exist"), "or use another backend"),
+    ],
+)
+def test_what_cannot_be_imported_is_one_line(monkeypatch, error, remedy):
+    pytest.importorskip("openvino")
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("centernet_ros.backends.openvino_backend.OpenVinoBackend", fail)
+    with pytest.raises(BackendError) as caught:
+        open_backend("openvino", TwoStacks(), CPU)
+    assert str(caught.value).startswith(f"backend openvino cannot be loaded ({error}): ")
+    assert remedy in str(caught.value)
+
+
+def test_errors_of_a_gpu_stay_what_they_are(monkeypatch):
+    def fail(*_):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("centernet_ros.backends.TorchBackend", fail)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        open_backend("auto", TwoStacks(), CPU)
+
+
 @pytest.mark.parametrize("name", ["auto", "torch"])
 def test_last_stack_answers(name):
     images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
@@ -154,10 +183,17 @@ def test_auto_takes_half_precision_where_it_is_fast_and_harmless(
 
 
 @pytest.mark.parametrize(
-    ("harmless", "chosen"),
-    [(("bfloat16", "float16"), "float16"), (("bfloat16",), "bfloat16"), ((), "float32")],
+    ("supported", "harmless", "chosen"),
+    [
+        (True, ("bfloat16", "float16"), "float16"),
+        (False, ("bfloat16", "float16"), "float16"),
+        (True, ("bfloat16",), "bfloat16"),
+        (False, ("bfloat16",), "float32"),
+        (True, (), "float32"),
+    ],
 )
-def test_a_gpu_has_both_half_precisions(harmless, chosen):
+def test_every_gpu_has_float16_and_new_ones_bfloat16(monkeypatch, supported, harmless, chosen):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported)
     assert choose_precision(torch.device("cuda"), harmless) == chosen
 
 
