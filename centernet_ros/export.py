@@ -25,6 +25,7 @@ from torch import Tensor
 
 from centernet_ros.backends import BackendError, TorchBackend, missing_packages
 from centernet_ros.backends.agreement import check_agreement, check_input
+from centernet_ros.backends.packages import import_onnxruntime
 from centernet_ros.checkpoint import load_model
 from centernet_ros.models.centernet import CenterNet
 from centernet_ros.presets import ModelPreset
@@ -52,6 +53,7 @@ def export(model: CenterNet, preset: ModelPreset, out: Path, size: Size | None =
     Raises:
         BackendError: The kind of file is unknown, a package is missing, or the exported network
             answers something else than PyTorch; the message has the figures.
+        OSError: The file cannot be written.
     """
     if out.suffix not in EXECUTORS:
         raise BackendError(f"{out}: unknown kind of file; known: {', '.join(EXECUTORS)}")
@@ -87,7 +89,7 @@ def export(model: CenterNet, preset: ModelPreset, out: Path, size: Size | None =
 def run_file(path: Path, batch: Tensor) -> dict[str, Tensor]:
     """Maps that an exported file answers to a (B, 3, H, W) batch."""
     if path.suffix == ".onnx":
-        onnxruntime = importlib.import_module("onnxruntime")
+        onnxruntime = import_onnxruntime()
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         names = [output.name for output in session.get_outputs()]
         values = session.run(names, {"image": batch.numpy()})
@@ -131,15 +133,13 @@ def _write_onnx(
 
 
 def _write_ir(model: CenterNet, metadata: Mapping[str, str], path: Path, size: Size) -> None:
-    import openvino
-
-    from centernet_ros.backends.openvino_backend import convert
+    from centernet_ros.backends.openvino_backend import convert, save
 
     network: Any = convert(model)
     network.reshape([1, 3, *size])
     for key, value in metadata.items():
         network.set_rt_info(value, key)
-    openvino.save_model(network, path, compress_to_fp16=False)
+    save(network, path)
 
 
 def _usual_size(preset: ModelPreset, step: int) -> Size:

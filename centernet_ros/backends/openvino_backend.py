@@ -117,9 +117,22 @@ class OpenVinoBackend:
         }
 
     def _convert_into(self, folder: Path) -> None:
-        import openvino
+        save(convert(self._model), folder / FILE)
 
-        openvino.save_model(convert(self._model), folder / FILE, compress_to_fp16=False)
+
+def save(network: Any, path: Path) -> None:
+    """Write an OpenVINO model as .xml, with its weights beside it as .bin.
+
+    Raises:
+        OSError: It cannot be written, as where the disk is full.
+    """
+    import openvino
+
+    try:
+        openvino.save_model(network, path, compress_to_fp16=False)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise OSError(f"cannot write {path} ({reason}): is the disk full?") from error
 
 
 def convert(model: CenterNet) -> Any:

@@ -100,6 +100,18 @@ def test_openvino_forgets_the_oldest_shape(small):
     assert [backend.is_ready(shape) for shape in shapes[:3]] == [True, True, False]
 
 
+def test_a_full_disk_is_an_error_of_the_disk(small, monkeypatch, cache):
+    openvino = pytest.importorskip("openvino")
+
+    def fail(*_, **__):
+        raise RuntimeError("Check 'bin_file' failed:\nCan't write to network.bin\n")
+
+    monkeypatch.setattr(openvino, "save_model", fail)
+    with pytest.raises(OSError, match=r"cannot write .*network\.xml \(Can't write to network"):
+        open_backend("openvino", small, CPU)
+    assert list(cache.iterdir()) == []
+
+
 def test_openvino_up_samples_in_float32(small, cache):
     openvino = pytest.importorskip("openvino")
     open_backend("openvino", small, CPU)
