@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -52,12 +53,13 @@ def check_agreement(
             make much of any rounding.
 
     Raises:
-        BackendError: It is more than rounding; the message has the figures.
+        BackendError: It is more than rounding, or no number; the message has the figures.
     """
     found = differences(got, expected)
     unavoidable = {} if rounded is None else differences(rounded, expected)
     allowed = {name: max(TOLERANCE[precision], 2 * unavoidable.get(name, 0.0)) for name in found}
-    if not all(found[name] <= allowed[name] for name in found):
+    # What is lost in PyTorch too is lost all the same: no infinity is allowed.
+    if not all(value <= allowed[name] and math.isfinite(value) for name, value in found.items()):
         figures = ", ".join(
             f"{name} {value:.1e} (allowed {allowed[name]:.0e})" for name, value in found.items()
         )
@@ -66,6 +68,20 @@ def check_agreement(
             "backend torch"
         )
     return max(found.values())
+
+
+def check_finite(precision: str, maps: Mapping[str, Tensor]) -> None:
+    """See that maps computed in a precision are numbers.
+
+    Raises:
+        BackendError: One is not; float16 ends at 65504.
+    """
+    for name, values in maps.items():
+        if not values.isfinite().all():
+            others = "bfloat16 or float32" if precision == "float16" else "float32"
+            raise BackendError(
+                f"precision {precision}: map {name} of the network is not finite: use {others}"
+            )
 
 
 def check_input(shape: Sequence[int]) -> Tensor:

@@ -10,7 +10,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from centernet_ros.backends.agreement import BackendError, check_agreement, check_input
+from centernet_ros.backends.agreement import (
+    BackendError,
+    check_agreement,
+    check_finite,
+    check_input,
+)
 from centernet_ros.backends.cache import say
 from centernet_ros.backends.cuda_graphs import RecordedRuns, Run, record_cuda_graph
 from centernet_ros.backends.folding import fold_batch_norm
@@ -30,6 +35,11 @@ class TorchBackend:
     name = "torch"
 
     def __init__(self, model: CenterNet, device: torch.device, precision: str = "float32") -> None:
+        """Convert the network.
+
+        Raises:
+            BackendError: It leaves the range of half precision, on a GPU.
+        """
         self.precision = precision
         self._dtype: torch.dtype = getattr(torch, precision)
         network: nn.Module = fold_batch_norm(model)
@@ -78,6 +88,8 @@ def _fused(model: nn.Module, folded: nn.Module, precision: str) -> nn.Module:
             (folded, weights.dtype),
         )
     ]
+    if weights.dtype != torch.float32:
+        check_finite(precision, answers[2])
     try:
         check_agreement("fused kernels", precision, *answers)
     except BackendError as error:

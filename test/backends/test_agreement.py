@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from centernet_ros.backends.agreement import BackendError, check_agreement, differences
+from centernet_ros.backends.agreement import (
+    BackendError,
+    check_agreement,
+    check_finite,
+    differences,
+)
 
 EXPECTED = {"heatmap": torch.tensor([0.0, -4.0]), "size": torch.tensor([10.0, 20.0])}
 
@@ -46,9 +51,24 @@ def test_what_pytorch_loses_itself_is_allowed_twice():
             check_agreement("x", "bfloat16", maps, EXPECTED, rounded)
 
 
-def test_nan_is_refused():
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("lost_in_pytorch", [False, True])
+def test_what_is_no_number_is_refused(value, lost_in_pytorch):
+    maps = shifted(size=value)
     with pytest.raises(BackendError, match="size inf"):
-        check_agreement("x", "bfloat16", shifted(size=float("nan")), EXPECTED)
+        check_agreement("x", "bfloat16", maps, EXPECTED, maps if lost_in_pytorch else None)
+
+
+@pytest.mark.parametrize(
+    ("precision", "others"), [("float16", "bfloat16 or float32"), ("bfloat16", "float32")]
+)
+def test_maps_that_are_no_numbers_are_named(precision, others):
+    check_finite(precision, EXPECTED)
+    with pytest.raises(BackendError) as caught:
+        check_finite(precision, shifted(size=float("inf")))
+    assert str(caught.value) == (
+        f"precision {precision}: map size of the network is not finite: use {others}"
+    )
 
 
 @pytest.mark.parametrize(

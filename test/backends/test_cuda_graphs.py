@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from centernet_ros.backends import open_backend
+from centernet_ros.backends import BackendError, open_backend
 from centernet_ros.backends.cuda_graphs import SHAPES, RecordedRuns
 
 
@@ -72,6 +72,14 @@ def test_a_lack_of_memory_is_for_the_caller():
     names(runs, 1, 3)
     with pytest.raises(torch.cuda.OutOfMemoryError):
         names(runs, 1, 3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_network_beyond_the_range_of_float16_is_refused_at_load(make_model):
+    model = make_model("resnet18_pyramid16")
+    model.heads["size"][-1].weight.data *= 1e7
+    with pytest.raises(BackendError, match=r"map size .* not finite: use bfloat16 or float32"):
+        open_backend("torch", model, torch.device("cuda"), "float16")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
