@@ -86,6 +86,17 @@ def test_half_precision_rounds_once(tmp_path, network):
     assert not torch.equal(rounded["0.weight"], network[0].weight)
 
 
+def test_what_half_precision_cannot_hold_is_refused(tmp_path, network):
+    network[1].running_var[2] = 7e4
+    with pytest.raises(
+        CheckpointError, match=r"1\.running_var has .* too large for float16: store"
+    ):
+        save_checkpoint(tmp_path / "half.safetensors", network, PRESET, dtype=torch.float16)
+    assert list(tmp_path.iterdir()) == []
+    network[1].running_var[2] = torch.inf  # which it was before
+    save_checkpoint(tmp_path / "half.safetensors", network, PRESET, dtype=torch.float16)
+
+
 def test_saving_leaves_the_network_alone(tmp_path, network):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     save_checkpoint(tmp_path / "half.safetensors", network, PRESET, dtype=torch.float16)

@@ -38,12 +38,19 @@ def save_checkpoint(
         notes: further facts for the header (training command, metric reached).
 
     Raises:
-        CheckpointError: The file cannot be written, as where the disk is full.
+        CheckpointError: The file cannot be written, as where the disk is full, or a tensor has
+            numbers that are too large for the type.
     """
-    tensors = {
-        name: value.detach().cpu().to(dtype if value.is_floating_point() else None).contiguous()
-        for name, value in model.state_dict().items()
-    }
+    tensors = {}
+    for name, given in model.state_dict().items():
+        value = given.detach().cpu()
+        stored = value.to(dtype if value.is_floating_point() else None).contiguous()
+        if dtype is not None and (value.isfinite() & ~stored.isfinite()).any():
+            raise CheckpointError(
+                f"cannot write weights file {path}: {name} has numbers that are too large for "
+                f"{str(stored.dtype).removeprefix('torch.')}: store float32"
+            )
+        tensors[name] = stored
     _write(Path(path), tensors, preset, notes or {})
 
 
