@@ -7,23 +7,28 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from centernet_ros.backends import (
-    PRECISIONS,
+    Executor,
     choose_backend,
     choose_device,
     has_bfloat16,
     open_backend,
 )
+from centernet_ros.benchmark.arguments import make_parser
 from centernet_ros.benchmark.kernels import OPERATOR, time_kernels
-from centernet_ros.benchmark.machine import describe_machine, peak_memory
+from centernet_ros.benchmark.machine import (
+    describe_machine,
+    forget_peak_memory,
+    peak_memory,
+)
 from centernet_ros.benchmark.operations import count_operations, peak_rate
-from centernet_ros.benchmark.rates import RATES, Trial
+from centernet_ros.benchmark.rates import Trial
 from centernet_ros.benchmark.subjects import (
     BASELINE,
     picture,
@@ -35,14 +40,13 @@ from centernet_ros.benchmark.subjects import (
 from centernet_ros.benchmark.timing import speed_up, table, winner
 from centernet_ros.checkpoint import load_model, save_checkpoint
 from centernet_ros.detector import Detector
-from centernet_ros.models import BACKBONES
 from centernet_ros.models.centernet import CenterNet
 from centernet_ros.presets import Fit, ModelPreset
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; gives the exit status."""
-    options = _parser().parse_args(arguments)
+    options = make_parser(list(COMMANDS)).parse_args(arguments)
     try:
         if options.threads:
             torch.set_num_threads(options.threads)
@@ -50,7 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         machine = describe_machine(device)
         figures = COMMANDS[options.command](options, device)
         if options.json:
-            options.json.parent.mkdir(parents=True, exist_ok=True)
             content = {"command": options.command, "machine": machine, "figures": figures}
             options.json.write_text(json.dumps(content, indent=2) + "\n")
     except (ValueError, OSError) as error:
@@ -62,36 +65,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _networks(options: argparse.Namespace) -> list[tuple[CenterNet, ModelPreset]]:
-    """The weights file's network, else one with random weights per backbone."""
+def _networks(options: argparse.Namespace) -> Iterator[tuple[CenterNet, ModelPreset]]:
+    """The weights file's network, else one with random weights per backbone, made when it is due.
+
+    So the memory of one network is not counted with that of all others.
+    """
     if options.weights:
-        return [load_model(options.weights)]
+        yield load_model(options.weights)
+        return
     classes = {"detection2d": 80, "detection3d": 3, "pose": 1}[options.task]
     names = tuple(str(i) for i in range(classes))
     size = (options.height, options.width)
     # Images keep their resolution, as in the paper, so that a larger scale is a larger input.
     fit = Fit.CENTRE if options.task == "detection3d" else Fit.KEEP
-    networks = []
     for backbone in options.backbones:
         model = random_model(backbone, options.task, classes)
         step = model.input_multiple
-        networks.append((model, ModelPreset(options.task, backbone, names, size, fit, pad_to=step)))
-    return networks
+        yield model, ModelPreset(options.task, backbone, names, size, fit, pad_to=step)
+
+
+def _open(
+    model: CenterNet, preset: ModelPreset, device: torch.device, options: argparse.Namespace
+) -> Executor:
+    """The executor and precision that a node takes, ready from the start."""
+    return open_backend(
+        choose_backend(device), model, device, options.precision, preset.harmless_precisions
+    )
 
 
 def _table(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
     """The paper's table 1: every backbone in every testing mode, and its best batch."""
     figures, rows = [], []
     for model, preset in _networks(options):
-        modes = time_test_modes(
-            model, preset, device, options.precision, repetitions=options.repetitions
-        )
+        forget_peak_memory(device)
+        backend = _open(model, preset, device, options)
+        executor, precision = backend.name, backend.precision
+        modes = time_test_modes(backend, preset, device, repetitions=options.repetitions)
+        del backend  # before there is another: the memory of both would be counted
         throughput = _throughput(model, preset, device, options)
         batch = max(throughput, key=lambda size: throughput[size])
         memory = peak_memory(device)
         figures.append(
             {
                 "backbone": preset.backbone,
+                "executor": executor,
+                "precision": precision,
                 "input_size": preset.input_size,
                 "modes": {mode: times.to_dict() for mode, times in modes.items()},
                 "network_images_per_second": throughput,
@@ -101,6 +119,7 @@ def _table(options: argparse.Namespace, device: torch.device) -> list[dict[str, 
         rows += [
             [
                 preset.backbone,
+                f"{executor} {precision}",
                 mode,
                 f"{1e3 * times.median:.1f}",
                 f"{1e3 * times.p99:.1f}",
@@ -111,8 +130,8 @@ def _table(options: argparse.Namespace, device: torch.device) -> list[dict[str, 
             ]
             for mode, times in modes.items()
         ]
-    head = ["backbone", "test mode", "median ms", "p99 ms", "FPS", "spread", "best batch", "MiB"]
-    print(table(head, rows))
+    head = ["backbone", "executor", "test mode", "median ms", "p99 ms", "FPS", "spread"]
+    print(table([*head, "best batch", "MiB"], rows))
     return figures
 
 
@@ -120,9 +139,10 @@ def _throughput(
     model: CenterNet, preset: ModelPreset, device: torch.device, options: argparse.Namespace
 ) -> dict[int, float]:
     """Images per second of the network alone, by batch size."""
-    backend = open_backend(choose_backend(device), model, device, options.precision)
     result = {}
     for size in options.batches:
+        # One for each size: it gets ready for a few shapes only.
+        backend = _open(model, preset, device, options)
         batch = torch.randn(size, 3, *preset.input_size, device=device)
         backend.prepare(batch.shape)  # a recording takes its time
         next(iter(backend(batch).values())).cpu()
@@ -131,6 +151,7 @@ def _throughput(
             maps = backend(batch)
         next(iter(maps.values())).cpu()
         result[size] = size * max(2, options.repetitions // size) / (time.perf_counter() - start)
+        del backend
     return result
 
 
@@ -181,6 +202,7 @@ def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[s
                     "input_size": preset.input_size,
                     "batch": options.batch,
                     "executor": result.label,
+                    "precision": result.precision,
                     **result.times.to_dict(),
                     "speed_up": [ratio.value, ratio.low, ratio.high],
                     "operations": operations,
@@ -202,17 +224,24 @@ def _stages(options: argparse.Namespace, device: torch.device) -> list[dict[str,
     """Preparation, network and decoding of one image."""
     figures, rows = [], []
     for model, preset in _networks(options):
-        backend = open_backend(choose_backend(device), model, device, options.precision)
+        backend = _open(model, preset, device, options)
         detector = Detector(backend, preset, device=device)
         stages = time_stages(detector, repetitions=options.repetitions)
+        times_of = {stage: times.to_dict() for stage, times in stages.items()}
         figures.append(
-            {"backbone": preset.backbone, "stages": {k: v.to_dict() for k, v in stages.items()}}
+            {
+                "backbone": preset.backbone,
+                "executor": backend.name,
+                "precision": backend.precision,
+                "stages": times_of,
+            }
         )
+        label = f"{backend.name} {backend.precision}"
         rows += [
-            [preset.backbone, stage, f"{1e3 * times.median:.2f}", f"{1e3 * times.p99:.2f}"]
+            [preset.backbone, label, stage, f"{1e3 * times.median:.2f}", f"{1e3 * times.p99:.2f}"]
             for stage, times in stages.items()
         ]
-    print(table(["backbone", "stage", "median ms", "p99 ms"], rows))
+    print(table(["backbone", "executor", "stage", "median ms", "p99 ms"], rows))
     return figures
 
 
@@ -291,62 +320,6 @@ COMMANDS = {
     "node": _node,
     "kernels": _kernels,
 }
-
-
-def _size(text: str) -> tuple[int, int]:
-    """Height and width of a text such as 1242x375, which names the width first."""
-    try:
-        width, height = (int(part) for part in text.split("x"))
-    except ValueError:
-        width = height = 0
-    if min(width, height) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a size such as 1242x375")
-    return height, width
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m centernet_ros.benchmark", description=__doc__, allow_abbrev=False
-    )
-    parser.add_argument(
-        "command",
-        choices=list(COMMANDS),
-        help="table: as the paper's table 1; executors: against eager PyTorch; stages: of an "
-        "image; node: a process at several rates of images; kernels: deformable convolution",
-    )
-    parser.add_argument("--weights", help="a weights file, instead of random weights")
-    parser.add_argument("--backbones", nargs="+", choices=BACKBONES, default=list(BACKBONES))
-    parser.add_argument(
-        "--task", choices=["detection2d", "detection3d", "pose"], default="detection2d"
-    )
-    parser.add_argument("--height", type=int, default=512, help="of the input, in pixels")
-    parser.add_argument("--width", type=int, default=512, help="of the input, in pixels")
-    parser.add_argument("--batch", type=int, default=1, help="of `executors`, `kernels`")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 2, 4, 8], help="of `table`")
-    parser.add_argument(
-        "--image", type=_size, help="WIDTHxHEIGHT of the camera of `node`; by default the input's"
-    )
-    parser.add_argument(
-        "--rates", type=float, nargs="+", default=RATES, help="images a second, `node`"
-    )
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each rate of `node`")
-    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
-    parser.add_argument(
-        "--precisions",
-        nargs="+",
-        choices=PRECISIONS[1:],
-        help="of `executors`; by default float32, and bfloat16 where the processor has it",
-    )
-    parser.add_argument("--repetitions", type=int, default=20)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--threads", type=int, default=0, help="on a CPU; 0: PyTorch's choice")
-    parser.add_argument(
-        "--cpu-time",
-        action="store_true",
-        help="count the processor's work and not the waiting, for `executors` with one thread",
-    )
-    parser.add_argument("--json", type=Path, help="file for the figures")
-    return parser
 
 
 if __name__ == "__main__":

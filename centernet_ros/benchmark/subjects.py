@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from centernet_ros.backends import (
     BACKENDS,
     BackendError,
+    Executor,
     TorchBackend,
-    choose_backend,
     open_backend,
 )
 from centernet_ros.backends.agreement import check_agreement, check_input
@@ -139,16 +139,19 @@ def time_executors(
     found: dict[str, tuple[float, str]] = {BASELINE: (0.0, "float32")}
     refused = []
     for precision in precisions:
-        half = precision != "float32"
-        rounded = TorchBackend(copy.deepcopy(model), device, precision)(batch) if half else None
+        rounded = None
         for name in names:
             label = f"{name} {precision}"
             try:
+                if rounded is None and precision != "float32":
+                    rounded = TorchBackend(copy.deepcopy(model), device, precision)(batch)
                 executor = open_backend(name, copy.deepcopy(model), device, precision)
                 got = executor(batch)
                 difference = check_agreement(name, precision, got, expected, rounded)
-            except BackendError as error:
-                refused.append(ExecutorTimes(label, None, reason=str(error)))
+            # The last also by executors that cannot do it: the others are compared all the same.
+            except (BackendError, OSError, ImportError, RuntimeError) as error:
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                refused.append(ExecutorTimes(label, None, reason=reason))
                 continue
             found[label] = (difference, precision)
             runs[label] = synchronised(lambda executor=executor: executor(batch), device)  # type: ignore[misc]
@@ -160,10 +163,9 @@ def time_executors(
 
 
 def time_test_modes(
-    model: CenterNet, preset: ModelPreset, device: torch.device, precision: str, *, repetitions: int
+    backend: Executor, preset: ModelPreset, device: torch.device, *, repetitions: int
 ) -> dict[str, Times]:
-    """An image from array to results in each testing mode, on the fastest executor."""
-    backend = open_backend(choose_backend(device), model, device, precision)
+    """An image from array to results in each testing mode."""
     image, camera = picture(preset)
     runs: dict[str, Run] = {}
     for mode, options in TEST_MODES.items():

@@ -1,15 +1,24 @@
 """The command runs, writes what it measured, and the fast ways are fast: as ratios only."""
 
+import argparse
 import json
+import os
+import subprocess
+import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 
+from centernet_ros.benchmark import __main__ as command_line
+from centernet_ros.benchmark import subjects
 from centernet_ros.benchmark.__main__ import main
+from centernet_ros.benchmark.machine import forget_peak_memory, peak_memory
 from centernet_ros.benchmark.subjects import BASELINE, eager, random_model, time_executors
 from centernet_ros.benchmark.timing import measure, speed_up
 from centernet_ros.models.deform_conv import DeformConv, deform_conv_by_lookup
+from centernet_ros.presets import ModelPreset
 
 CPU = torch.device("cpu")
 SMALL = ["--height", "64", "--width", "64", "--repetitions", "2", "--device", "cpu"]
@@ -38,7 +47,8 @@ def test_table_has_every_test_mode(run):
     assert medians[0] < medians[2]
     assert set(figures["network_images_per_second"]) == {"1", "2"}
     assert figures["peak_memory_mib"] > 100
-    assert "| resnet18_pyramid | multi-scale |" in said.out
+    assert (figures["executor"], figures["precision"]) == ("torch", "float32")
+    assert "| resnet18_pyramid | torch float32 | multi-scale |" in said.out
 
 
 def test_executors_are_ratios_and_absent_ones_are_named(run):
@@ -48,6 +58,7 @@ def test_executors_are_ratios_and_absent_ones_are_named(run):
     assert status == 0
     assert [row["executor"] for row in content["figures"]] == [BASELINE, "torch float32"]
     assert all(row["difference"] < 1e-4 for row in content["figures"])
+    assert {row["precision"] for row in content["figures"]} == {"float32"}
     assert all(row["operations"] > 1e8 and row["share_of_peak"] > 0 for row in content["figures"])
     assert "peak in float32:" in said.out
     assert "backend openvino is not installed: pip install openvino" in said.out
@@ -81,6 +92,93 @@ def test_errors_are_one_line(run):
     status, said, content = run("stages", "--weights", "nothing.safetensors")
     assert (status, content) == (1, None)
     assert "centernet_ros.benchmark: weights file nothing.safetensors does not exist" in said.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--repetitions", "1", "'1', expected a whole number from 2 on"),
+        ("--batch", "0", "'0', expected a whole number from 1 on"),
+        ("--batches", "0", "'0', expected a whole number from 1 on"),
+        ("--height", "0", "'0', expected a whole number from 1 on"),
+        ("--width", "wide", "'wide', expected a whole number from 1 on"),
+        ("--threads", "-1", "'-1', expected a whole number from 0 on"),
+        ("--rates", "0", "'0', expected a number above 0"),
+        ("--seconds", "nan", "'nan', expected a number above 0"),
+        ("--json", "nowhere/figures.json", "folder nowhere does not exist: make it first"),
+        ("--json", "/", "/ is a folder, expected a file"),
+    ],
+)
+def test_bad_values_are_refused_before_the_work(capsys, option, value, message):
+    with pytest.raises(SystemExit) as caught:
+        main(["stages", f"{option}={value}"])
+    assert caught.value.code == 2
+    assert f"argument {option}: {message}" in capsys.readouterr().err
+
+
+def test_auto_takes_what_costs_these_weights_nothing(monkeypatch):
+    """As the node does."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda package: None)
+    monkeypatch.setattr("centernet_ros.backends.has_bfloat16", lambda device: True)
+    model = random_model("resnet18_pyramid16", "detection2d", 1)
+    options = argparse.Namespace(precision="auto")
+    chosen = [
+        command_line._open(
+            model,
+            ModelPreset(
+                "detection2d", "resnet18_pyramid16", ("car",), harmless_precisions=harmless
+            ),
+            CPU,
+            options,
+        ).precision
+        for harmless in ((), ("bfloat16",))
+    ]
+    assert chosen == ["float32", "bfloat16"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError("cannot write x.xml: disk full"), ImportError("no x"), RuntimeError("no x\ny")],
+)
+def test_an_executor_that_fails_is_left_out(monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(subjects, "open_backend", fail)
+    model = random_model("resnet18_pyramid16", "detection2d", 1)
+    options = {"repetitions": 2, "clock": time.perf_counter, "names": ["openvino"]}
+    baseline, refused = time_executors(model, CPU, (1, 3, 32, 32), ["float32"], **options)
+    assert (baseline.label, refused.label) == (BASELINE, "openvino float32")
+    assert refused.times is None
+    assert refused.reason == str(error).splitlines()[0]
+
+
+@pytest.mark.skipif(
+    not os.access("/proc/self/clear_refs", os.W_OK), reason="the system's peak only"
+)
+def test_the_peak_of_one_network_is_not_that_of_the_one_before():
+    taken = np.ones(2**25)  # 256 MiB
+    before = peak_memory(CPU)
+    del taken
+    forget_peak_memory(CPU)
+    assert peak_memory(CPU) < before - 200
+
+
+WITHOUT = """
+import sys
+sys.modules["torchvision"] = None  # as where it does not fit PyTorch
+from centernet_ros.benchmark.__main__ import main
+size = ["--height", "32", "--width", "32", "--repetitions", "2", "--device", "cpu"]
+network = ["--backbones", "resnet18_pyramid16"]
+assert main(["stages", *network, *size]) == 0
+assert main(["executors", *network, *size, "--precisions", "float32"]) == 1
+"""
+
+
+def test_only_what_compares_with_torchvisions_operator_needs_torchvision():
+    command = [sys.executable, "-c", WITHOUT]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    assert "centernet_ros.benchmark: torchvision cannot be imported (" in said
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet101", "dla34"])
