@@ -131,7 +131,7 @@ def save(network: Any, path: Path) -> None:
     try:
         openvino.save_model(network, path, compress_to_fp16=False)
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = str(error).strip().rpartition("\n")[2]
         raise OSError(f"cannot write {path} ({reason}): is the disk full?") from error
 
 

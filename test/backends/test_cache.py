@@ -117,6 +117,20 @@ def test_processes_that_start_together_convert_once():
     assert [path.name for path in cache_folder().iterdir()] == ["key"]
 
 
+KILLED = """
+import os, signal
+from centernet_ros.backends.cache import cached
+cached("key", lambda folder: os.kill(os.getpid(), signal.SIGKILL), "")
+"""
+
+
+def test_a_process_that_is_killed_while_it_converts_hinders_nobody():
+    assert subprocess.run([sys.executable, "-c", KILLED], check=False).returncode == -9
+    assert (cache_folder() / "key.lock").exists()
+    assert (cached("key", Builder(), "") / "network.bin").read_bytes() == b"weights 1"
+    assert not (cache_folder() / "key.lock").exists()
+
+
 def test_file_systems_without_locks_do(monkeypatch):
     def refuse(file, operation):
         raise OSError("Function not implemented")
