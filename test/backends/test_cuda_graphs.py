@@ -1,10 +1,13 @@
 """When a run is recorded and when not; recordings themselves need a GPU."""
 
+from contextlib import contextmanager
+from unittest.mock import MagicMock
+
 import pytest
 import torch
 
-from centernet_ros.backends import BackendError, open_backend
-from centernet_ros.backends.cuda_graphs import SHAPES, RecordedRuns
+from centernet_ros.backends import open_backend
+from centernet_ros.backends.cuda_graphs import SHAPES, RecordedRuns, record_cuda_graph
 
 
 class Recorder:
@@ -74,12 +77,32 @@ def test_a_lack_of_memory_is_for_the_caller():
         names(runs, 1, 3)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_a_network_beyond_the_range_of_float16_is_refused_at_load(make_model):
-    model = make_model("resnet18_pyramid16")
-    model.heads["size"][-1].weight.data *= 1e7
-    with pytest.raises(BackendError, match=r"map size .* not finite: use bfloat16 or float32"):
-        open_backend("torch", model, torch.device("cuda"), "float16")
+def test_it_is_recorded_and_replayed_on_the_gpu_of_its_inputs(monkeypatch):
+    """Without a GPU: PyTorch's own stream to record in is of whichever GPU came first."""
+    current = []
+
+    @contextmanager
+    def device(chosen):
+        current.append(chosen)
+        yield
+        current.pop()
+
+    cuda = MagicMock(device=device)
+    cuda.CUDAGraph.return_value.replay.side_effect = lambda: current[-1]
+    monkeypatch.setattr("centernet_ros.backends.cuda_graphs.torch.cuda", cuda)
+    seen = []
+
+    def run(batch):
+        seen.append(current[-1])
+        return {"doubled": 2 * batch}
+
+    batch = torch.ones(1, 3)
+    replay = record_cuda_graph(run, batch)
+    cuda.graph.assert_called_once_with(cuda.CUDAGraph(), stream=cuda.Stream())
+    assert set(seen) == {batch.device}
+    assert replay(batch)["doubled"].equal(2 * batch)
+    cuda.CUDAGraph().replay.assert_called_once_with()
+    assert current == []
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

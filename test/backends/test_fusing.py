@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from centernet_ros.backends import BackendError
 from centernet_ros.backends.folding import fold_batch_norm
 from centernet_ros.backends.fusing import ConvRelu, FusedDeformConv, UpSample, fuse
+from centernet_ros.backends.torch_backend import _fused
 from centernet_ros.models import BACKBONES
 from centernet_ros.models.deform_conv import DeformConv, deform_conv_by_lookup
 
@@ -97,3 +99,16 @@ def test_a_value_that_is_used_twice_stays():
     assert not layers(fused, ConvRelu)
     x = torch.randn(1, 3, 4, 4)
     torch.testing.assert_close(fused(x)[0]["size"], model.backbone(x)[0])
+
+
+def test_a_network_beyond_the_range_of_float16_is_refused(make_model, monkeypatch):
+    """When it is loaded on a GPU: its answers would be no numbers, and nothing would be found."""
+    monkeypatch.setattr("centernet_ros.backends.torch_backend.fused_kernels", lambda *_: None)
+    model = make_model("resnet18_pyramid16")
+    half = fold_batch_norm(model).half()
+    assert _fused(model, half, "float16") is not None
+    with torch.no_grad():
+        model.heads["size"][-1].bias += 1e5
+    half = fold_batch_norm(model).half()
+    with pytest.raises(BackendError, match=r"map size .* not finite: use bfloat16 or float32"):
+        _fused(model, half, "float16")
