@@ -7,7 +7,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from centernet_ros.benchmark.operations import count_operations, peak_rate
 from centernet_ros.benchmark.rates import Trial
 from centernet_ros.benchmark.subjects import (
     BASELINE,
+    ExecutorTimes,
     picture,
     random_model,
     time_executors,
@@ -165,59 +166,72 @@ def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[s
     peaks = {precision: peak_rate(device, precision, clock) for precision in precisions}
     figures, rows = [], []
     for model, preset in _networks(options):
+        shape = (options.batch, 3, *preset.input_size)
         results = time_executors(
-            model,
-            device,
-            (options.batch, 3, *preset.input_size),
-            chosen,
-            repetitions=options.repetitions,
-            clock=clock,
+            model, device, shape, chosen, repetitions=options.repetitions, clock=clock
         )
-        operations = count_operations(model, (options.batch, 3, *preset.input_size))
-        timed = {result.label: result.times for result in results if result.times is not None}
-        best = winner(timed)
-        for result in results:
-            if result.times is None:
-                rows.append([preset.backbone, result.label, *[""] * 5, result.reason])
-                continue
-            ratio = speed_up(timed[BASELINE], result.times)
-            note = "fastest" if result.label == best else ""
-            rate = operations / result.times.median
-            share = rate / peaks[result.precision]
-            rows.append(
-                [
-                    preset.backbone,
-                    result.label,
-                    f"{1e3 * result.times.median:.1f}",
-                    "" if result.label == BASELINE else str(ratio),
-                    f"{1e-9 * rate:.0f}",
-                    f"{100 * share:.0f} %",
-                    f"{result.difference:.0e}",
-                    note,
-                ]
-            )
-            figures.append(
-                {
-                    "backbone": preset.backbone,
-                    "input_size": preset.input_size,
-                    "batch": options.batch,
-                    "executor": result.label,
-                    "precision": result.precision,
-                    **result.times.to_dict(),
-                    "speed_up": [ratio.value, ratio.low, ratio.high],
-                    "operations": operations,
-                    "share_of_peak": share,
-                    "difference": result.difference,
-                }
-            )
-        if best is None:
-            rows.append([preset.backbone, *[""] * 6, "no winner: within the noise"])
+        facts = {
+            "backbone": preset.backbone,
+            "input_size": preset.input_size,
+            "batch": options.batch,
+            "operations": count_operations(model, shape),
+        }
+        found, lines = _compared(results, facts, peaks)
+        figures += found
+        rows += [[preset.backbone, *line] for line in lines]
     unit = "CPU ms" if options.cpu_time else "median ms"
     head = ["backbone", "executor", unit, "speed-up", "GFLOP/s", "of peak", "difference", ""]
     print(table(head, rows))
     for precision, rate in peaks.items():
         print(f"peak in {precision}: {1e-9 * rate:.0f} GFLOP/s, of a product or convolution")
     return figures
+
+
+def _compared(
+    results: Sequence[ExecutorTimes], facts: Mapping[str, Any], peaks: Mapping[str, float]
+) -> tuple[list[dict[str, Any]], list[list[str]]]:
+    """Figures of a network's executors, and lines of the table without the network's name.
+
+    Args:
+        results: the executors, the baseline first.
+        facts: of the network, for the figures; `operations` are those of a batch.
+        peaks: operations per second that the machine reaches, by precision.
+    """
+    timed = {result.label: result.times for result in results if result.times is not None}
+    best = winner(timed)
+    figures, lines = [], []
+    for result in results:
+        if result.times is None:
+            lines.append([result.label, *[""] * 5, result.reason])
+            continue
+        ratio = speed_up(timed[BASELINE], result.times)
+        rate = facts["operations"] / result.times.median
+        share = rate / peaks[result.precision]
+        lines.append(
+            [
+                result.label,
+                f"{1e3 * result.times.median:.1f}",
+                "" if result.label == BASELINE else str(ratio),
+                f"{1e-9 * rate:.0f}",
+                f"{100 * share:.0f} %",
+                f"{result.difference:.0e}",
+                "fastest" if result.label == best else "",
+            ]
+        )
+        figures.append(
+            {
+                **facts,
+                "executor": result.label,
+                "precision": result.precision,
+                **result.times.to_dict(),
+                "speed_up": [ratio.value, ratio.low, ratio.high],
+                "share_of_peak": share,
+                "difference": result.difference,
+            }
+        )
+    if best is None:
+        lines.append([*[""] * 6, "no winner: within the noise"])
+    return figures, lines
 
 
 def _stages(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
