@@ -35,6 +35,11 @@ def catches(child, number):
     return bool(caught >> (number - 1) & 1)
 
 
+def is_seen(peer):
+    """Whether a node of the root namespace is there for others."""
+    return ("centernet", "/") in peer.node.get_node_names_and_namespaces()
+
+
 def test_interrupt_during_the_imports(start_node, peer):
     with start_node(script=["-m", "centernet_ros.ros"]) as child:
         peer.spin_until(lambda: catches(child, signal.SIGTERM))
@@ -55,6 +60,7 @@ def test_signals_while_loading_while_converting_and_in_quick_succession(start_no
         terminated.wait_for_output("loading", 60)
         terminated.send(signal.SIGTERM)
         hurried.wait_for_output(READY, 60)
+        peer.spin_until(lambda: is_seen(peer))
         # A terminal and `ros2 launch` both pass Ctrl-C on.
         for _ in range(3):
             hurried.send(signal.SIGINT)
@@ -63,7 +69,7 @@ def test_signals_while_loading_while_converting_and_in_quick_succession(start_no
         assert end_of(terminated) == 0
         assert end_of(hurried) == 0
         # Other processes would count a node that has not said goodbye for 20 seconds more.
-        peer.spin_until(lambda: "centernet" not in peer.node.get_node_names(), timeout=10)
+        peer.spin_until(lambda: not is_seen(peer), timeout=10)
 
 
 def test_newest_image_wins_and_an_interrupt_ends_the_one_in_work(
