@@ -16,7 +16,7 @@ from training.data.street_samples import street_classes
 
 TASK = os.environ.get("ORACLE_TASK", "detection2d")
 PRESET = ModelPreset(TASK, "resnet18", street_classes(TASK), input_size=(192, 640))
-IMAGES = 30
+IMAGES = int(os.environ.get("ORACLE_IMAGES", "30"))
 
 
 class Oracle(Detector):
