@@ -18,7 +18,7 @@ NETWORKS = [
     *((arch, task) for arch in ("resdcn_18", "resdcn_101", "dla_34") for task in ("ctdet_voc",)),
     *((arch, task) for arch in BACKBONE_ALIASES for task in TASK_ALIASES),
 ]
-SLOW = [("hourglass", "ddd"), ("hourglass", "multi_pose")]
+SLOW = [("hourglass", task) for task in TASK_ALIASES]
 MARKED = [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in NETWORKS]
 OF_BOXES = [n for n in MARKED if n.values[0][1] == "ctdet"]
 

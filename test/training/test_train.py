@@ -72,7 +72,9 @@ def wait_for_steps(log, count, process):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_and_resumed_run_ends_with_the_same_weights(tmp_path, whole_run, number):
     config = write_config(tmp_path, "run")
     process = subprocess.Popen(command(config), cwd=ROOT, stdout=subprocess.PIPE, text=True)
