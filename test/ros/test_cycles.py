@@ -158,7 +158,11 @@ def test_ten_cycles(peer, start, scene):
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", NODES)
 def test_a_hundred_cycles(peer, start, scene, name):
-    objects, warm_up = (None, LONG_WARM_UP) if name == REAL else (1, WARM_UP)
+    objects, warm_up, growth = 1, WARM_UP, 20 << 20
+    if name == REAL:
+        # Sooner or later the allocator takes 20 MiB for one more thread, once. A network that
+        # stayed would cost as much in every cycle.
+        objects, warm_up, growth = None, LONG_WARM_UP, 40 << 20
     with start(name) as child:
         assert_nothing_stays(
             peer,
@@ -166,7 +170,7 @@ def test_a_hundred_cycles(peer, start, scene, name):
             name,
             scene,
             cycles=100,
-            allowed_growth=20 << 20,
+            allowed_growth=growth,
             objects=objects,
             warm_up=warm_up,
         )
