@@ -9,16 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from centernet_ros.image import Image
+from centernet_ros.image import LARGEST_SIDE, Image
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".jp2", ".avif"),
 )
 """Endings, in small letters, of the files that are taken for images."""
-
-MAX_SIDE = 32766
-"""Pixels of a side that OpenCV can still warp."""
 
 MAX_PIXELS = 1 << 27
 """Pixels of a JPEG or PNG: ten times those of most cameras, and 400 MB of memory."""
@@ -118,8 +115,8 @@ def pixels_of(message: RawImage) -> NDArray[Any]:
         raise ImageError(f"encoding {message.encoding!r} is unknown; known: {', '.join(CHANNELS)}")
     if height == 0 or width == 0:
         raise ImageError(f"it is empty: {width}x{height} pixels")
-    if max(height, width) > MAX_SIDE:
-        raise ImageError(f"{width}x{height} pixels are more than {MAX_SIDE} a side")
+    if max(height, width) > LARGEST_SIDE:
+        raise ImageError(f"{width}x{height} pixels are more than {LARGEST_SIDE} a side")
     order = ">" if message.is_bigendian else "<"
     dtype = np.dtype(f"{order}u2" if message.encoding.endswith("16") else np.uint8)
     row = width * channels * dtype.itemsize
@@ -161,8 +158,10 @@ def file_to_bgr(data: NDArray[np.uint8], kind: str, *, turn: bool = False) -> Im
         raise ImageError(f"OpenCV cannot convert it: {str(error).strip()}") from None
     if image is None:
         raise ImageError(f"its {data.size} bytes of {kind} cannot be decoded")
-    if max(image.shape) > MAX_SIDE:
-        raise ImageError(f"{image.shape[1]}x{image.shape[0]} pixels: more than {MAX_SIDE} a side")
+    if max(image.shape) > LARGEST_SIDE:
+        raise ImageError(
+            f"{image.shape[1]}x{image.shape[0]} pixels: more than {LARGEST_SIDE} a side"
+        )
     return np.asarray(image, dtype=np.uint8)
 
 

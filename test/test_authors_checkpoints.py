@@ -18,31 +18,17 @@ from centernet_ros.checkpoint import (
     save_checkpoint,
 )
 from centernet_ros.checkpoint.__main__ import main
-from centernet_ros.checkpoint.authors import UNUSED, to_authors
-from centernet_ros.models import BACKBONES, build_model
+from centernet_ros.checkpoint.authors import UNUSED
+from centernet_ros.models import BACKBONES
 from centernet_ros.presets import PRESETS, Fit, ModelPreset
 
-
-def network(backbone="resnet18", task="detection2d", classes=2, seed=0):
-    torch.manual_seed(seed)
-    return build_model(backbone, task, classes)
-
-
-def authors_state(model):
-    """The state of a network as the authors name it."""
-    state = model.state_dict()
-    return {theirs: state[ours] for ours, theirs in to_authors(state).items()}
+from .authors_networks import authors_state, network, save
 
 
 def assert_same_weights(model, expected):
     expected = expected.state_dict()
     for name, value in model.state_dict().items():
         assert torch.equal(value, expected[name]), name
-
-
-def save(path, content, *, zipped=False):
-    torch.save(content, path, _use_new_zipfile_serialization=zipped)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -7,24 +7,8 @@ import torch
 import torchvision
 
 from centernet_ros.checkpoint import CheckpointError, load_trunk
-from centernet_ros.checkpoint.authors import to_authors
-from centernet_ros.models import build_model
 
-
-def network(backbone="resnet18", task="detection2d", classes=2, seed=0):
-    torch.manual_seed(seed)
-    return build_model(backbone, task, classes)
-
-
-def authors_state(model):
-    """The state of a network as the authors name it."""
-    state = model.state_dict()
-    return {theirs: state[ours] for ours, theirs in to_authors(state).items()}
-
-
-def saved(path, content):
-    torch.save(content, path)
-    return path
+from .authors_networks import authors_state, network, save
 
 
 def changed(model, before):
@@ -44,7 +28,7 @@ def torchvision_weights():
 def test_trunk_of_torchvision(tmp_path, torchvision_weights, backbone):
     model = network(backbone)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    load_trunk(model, saved(tmp_path / "resnet18-f37072fd.pth", torchvision_weights))
+    load_trunk(model, save(tmp_path / "resnet18-f37072fd.pth", torchvision_weights, zipped=True))
     assert changed(model, before) == {"backbone.stem", "backbone.stages"}
     assert torch.equal(model.backbone.stem[0].weight, torchvision_weights["conv1.weight"])
 
@@ -85,7 +69,7 @@ def test_trunk_of_dla(tmp_path):
     }
     state |= {"fc.weight": torch.zeros(1000, 512, 1, 1), "fc.bias": torch.zeros(1000)}
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    load_trunk(model, saved(tmp_path / "dla34-ba72cf86.pth", state))
+    load_trunk(model, save(tmp_path / "dla34-ba72cf86.pth", state))
     assert changed(model, before) == {"backbone.trunk"}
     trunk = donor.backbone.trunk.state_dict()
     assert all(torch.equal(v, trunk[n]) for n, v in model.backbone.trunk.state_dict().items())
@@ -95,12 +79,12 @@ def test_backbone_of_a_detector(tmp_path):
     """Poses start from boxes: all but the heads is taken."""
     donor, model = network(seed=7), network(task="pose", classes=1)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    load_trunk(model, saved(tmp_path / "ctdet.pth", authors_state(donor)))
+    load_trunk(model, save(tmp_path / "ctdet.pth", authors_state(donor)))
     assert changed(model, before) == {"backbone.stem", "backbone.stages", "backbone.up"}
 
 
 def test_trunk_of_another_backbone(tmp_path, torchvision_weights):
-    path = saved(tmp_path / "resnet18.pth", torchvision_weights)
+    path = save(tmp_path / "resnet18.pth", torchvision_weights)
     with torch.device("meta"):
         model = network("resnet101")
     with pytest.raises(CheckpointError, match=r"does not fit the trunk resnet101: missing "):

@@ -90,9 +90,7 @@ def choose_backend(device: torch.device) -> str:
 
 def choose_precision(device: torch.device, harmless: Collection[str]) -> str:
     """The fastest of `float32` and the precisions that cost these weights nothing, on a device."""
-    if device.type == "cpu":
-        return "bfloat16" if "bfloat16" in harmless and has_bfloat16(device) else "float32"
-    if "float16" in harmless:
+    if device.type != "cpu" and "float16" in harmless:
         return "float16"
     return "bfloat16" if "bfloat16" in harmless and has_bfloat16(device) else "float32"
 

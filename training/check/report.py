@@ -13,11 +13,12 @@ import torch
 
 from centernet_ros.drawing import draw_results
 from centernet_ros.image import Image
-from centernet_ros.kitti import read_projection, to_truth
+from centernet_ros.kitti import to_truth
 from centernet_ros.structures import NUM_JOINTS, CameraIntrinsics, Detections2D, Poses
 from training.check.geometry import collisions
 from training.check.records import Finding, RawImage, Scan
 from training.data.images import read_image
+from training.data.kitti import camera_of
 from training.data.sample import DataError
 
 EXAMPLES = 3
@@ -116,8 +117,7 @@ def _results(
     solids = [item.solid for item in image.objects if item.solid is not None]
     if solids and image.calibration is not None:
         try:
-            projection = read_projection(image.calibration.read_text(encoding="utf-8-sig"))
-            camera = CameraIntrinsics(projection, (pixels.shape[0], pixels.shape[1]))
+            camera = camera_of(image.calibration, (pixels.shape[0], pixels.shape[1]))
             return to_truth(solids, names)[0], names, camera
         except (OSError, ValueError):
             pass

@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from centernet_ros.kitti import read_projection
-from centernet_ros.structures import CameraIntrinsics
 from training.check.geometry import projected_boxes
 from training.check.records import Finding, Scan
+from training.data.kitti import camera_of
 
 MIN_OVERLAP = 0.3
 """Median IoU of labelled boxes and projected 3D boxes below which a calibration is wrong."""
@@ -51,9 +50,7 @@ def calibrations(scan: Scan, sizes: Sequence[tuple[int, int] | None]) -> Iterato
         if image.calibration is None or size is None:
             continue
         try:
-            camera = CameraIntrinsics(
-                read_projection(image.calibration.read_text(encoding="utf-8-sig")), size
-            )
+            camera = camera_of(image.calibration, size)
         except (OSError, ValueError) as error:
             yield Finding("wrong calibration", str(image.calibration), str(error))
             continue

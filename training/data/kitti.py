@@ -109,9 +109,19 @@ def read_camera(folder: Path, name: str, size: tuple[int, int]) -> CameraIntrins
     """
     path = folder / "calib" / f"{name}.txt"
     try:
-        return CameraIntrinsics(read_projection(path.read_text(encoding="utf-8-sig")), size)
+        return camera_of(path, size)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}") from None
+
+
+def camera_of(calibration: Path, size: tuple[int, int]) -> CameraIntrinsics:
+    """The camera of a calibration file, for images of this height and width.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It holds no projection of a camera.
+    """
+    return CameraIntrinsics(read_projection(calibration.read_text(encoding="utf-8-sig")), size)
 
 
 def _label(path: Path, classes: Sequence[str], task: str) -> str:
