@@ -79,7 +79,7 @@ def records(folder):
 @pytest.mark.parametrize(
     ("task", "seconds"),
     [
-        ("detection3d", 3),
+        pytest.param("detection3d", 3, marks=SLOW),
         pytest.param("detection2d", 3, marks=SLOW),
         # People are large enough for labelled joints from the second street on.
         pytest.param("pose", 10, marks=SLOW),

@@ -32,6 +32,7 @@ convert(build_model("resnet18", "detection2d", 2).eval(), (64, 64))
 """
 
 
+@pytest.mark.slow
 def test_a_program_that_has_not_imported_torchvision_exports_to_onnx():
     pytest.importorskip("onnxscript")
     subprocess.run([sys.executable, "-c", EXPORT], check=True)

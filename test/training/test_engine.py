@@ -58,20 +58,20 @@ def test_two_images_are_learnt_by_heart():
     precision = "bfloat16" if has_bfloat16(torch.device("cpu")) else "float32"
     config = RunConfig(
         backbone="resnet18_pyramid",
-        input_size=(96, 320),
+        input_size=(64, 192),
         data=DataConfig(train=StreetSource(8, 2), workers=0),
         augment=AugmentConfig(flip=0.0, scale=(1.0, 1.0), shift=0.0, colour=0.0),
         optimiser=OptimiserConfig(
-            batch_size=2, epochs=60, warmup_steps=5, learning_rate=1e-3, precision=precision
+            batch_size=2, epochs=40, warmup_steps=5, learning_rate=1e-3, precision=precision
         ),
     )
     losses = []
     learner, task, steps = run(config, lambda result: losses.append(result.loss) or True)
 
-    assert steps == 60
+    assert steps == 40
     assert losses[-1] < 0.3 * losses[0]
     metrics = evaluate(learner.model, task, config.preset("abc"), StreetSamples(8, 2), workers=0)
-    assert metrics.ap50 > 0.8
+    assert metrics.ap50 > 0.7
 
 
 def test_a_step_reports_its_number_losses_and_learning_rate():

@@ -106,6 +106,7 @@ def test_a_signal_to_the_whole_process_group_ends_the_run_as_cleanly(tmp_path):
     assert (tmp_path / "run" / "state.pt").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_saved_state(tmp_path, whole_run):
     config = write_config(tmp_path, "run")
     process = subprocess.Popen(command(config), cwd=ROOT)
