@@ -196,6 +196,7 @@ assert main(["executors", *network, *size, "--precisions", "float32"]) == 1
 """
 
 
+@pytest.mark.slow
 def test_only_what_compares_with_torchvisions_operator_needs_torchvision():
     command = [sys.executable, "-c", WITHOUT]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stderr

@@ -215,6 +215,7 @@ def test_an_interruption_ends_all_processes(random_weights, tmp_path):
     assert survivors(marker) == []
 
 
+@SLOW
 def test_a_node_that_cannot_start_is_told(random_weights, tmp_path):
     foreign = tmp_path / "foreign.safetensors"
     foreign.write_bytes(b"these are no weights")

@@ -96,6 +96,7 @@ def test_an_interrupted_and_resumed_run_ends_with_the_same_weights(tmp_path, who
         assert torch.equal(resumed[name], value), name
 
 
+@pytest.mark.slow
 def test_a_signal_to_the_whole_process_group_ends_the_run_as_cleanly(tmp_path):
     config = write_config(tmp_path, "run", TOY.replace("workers: 0", "workers: 1"))
     process = subprocess.Popen(command(config), cwd=ROOT, start_new_session=True)
