@@ -15,10 +15,13 @@ from centernet_ros.backends.cuda_graphs import RecordedRuns, record_cuda_graph
 from centernet_ros.checkpoint import load_model
 from centernet_ros.image import Image, check, normalise, resized_size, view_of, warp
 from centernet_ros.merging import keep_best, merge
+from centernet_ros.models.centernet import CenterNet
+from centernet_ros.models.sparse_heads import SparseHeads, split_heads
 from centernet_ros.presets import ModelPreset
 from centernet_ros.structures import CameraIntrinsics, Detections2D, View
 from centernet_ros.tasks import TASK_ALIASES, build_task
 from centernet_ros.tasks.base import Task, to_cpu
+from centernet_ros.tasks.heatmap import Values
 
 
 class Detector:
@@ -34,6 +37,7 @@ class Detector:
         preset: ModelPreset,
         *,
         device: torch.device | str = "cpu",
+        sparse_heads: SparseHeads | None = None,
         score_threshold: float = 0.0,
         max_detections: int | None = None,
         max_results: int | None = None,
@@ -49,6 +53,8 @@ class Detector:
             backend: (B, 3, H, W) float32 on `device` to raw maps.
             preset: what the network was trained for.
             device: where the network input is put.
+            sparse_heads: what computes the values that the backend's maps leave out, on a CPU and
+                without `flip`; see `from_model`.
             score_threshold: results with a lower score are left out; may be changed at any time.
             max_detections: peaks per image and scale, the authors' K; by default the preset's; may
                 be changed at any time.
@@ -67,6 +73,8 @@ class Detector:
             ValueError: A scale is no factor, or the task has no such testing mode.
             TypeError: The task has no such option.
         """
+        if sparse_heads is not None and flip:
+            raise ValueError("flip averages whole maps, which sparse heads leave out")
         self.backend = backend
         self.preset = preset
         self.device = torch.device(device)
@@ -80,6 +88,7 @@ class Detector:
         self.task = build_task(
             preset.task, len(preset.class_names), compat=preset.compat, **task_options
         )
+        self._sparse_heads = sparse_heads
         self._recorded: dict[tuple[int, bool], RecordedRuns] = {}
 
     @classmethod
@@ -108,8 +117,38 @@ class Detector:
         """
         chosen = choose_device(device)
         model, preset = load_model(path, preset)
-        executor = open_backend(backend, model, chosen, harmless=preset.harmless_precisions)
-        return cls(executor, preset, device=chosen, **options)
+        return cls.from_model(model, preset, chosen, backend, **options)
+
+    @classmethod
+    def from_model(
+        cls,
+        model: CenterNet,
+        preset: ModelPreset,
+        device: torch.device,
+        backend: str = "auto",
+        precision: str = "auto",
+        **options: Any,
+    ) -> Detector:
+        """A detector of a network; `options` are those of the constructor.
+
+        Args:
+            model: the network.
+            preset: what it was trained for.
+            device: where it runs.
+            backend: what executes it, see `open_backend`.
+            precision: numbers that it computes with, see `open_backend`.
+            options: testing modes, thresholds and so on.
+
+        Raises:
+            ValueError: This machine has no such backend or precision, or an option does not fit.
+        """
+        sparse_heads = None
+        # A GPU computes whole maps in the time that it takes to launch a few kernels more.
+        if device.type == "cpu" and not options.get("flip"):
+            heads = build_task(preset.task, len(preset.class_names)).heads
+            model, sparse_heads = split_heads(model, heads)
+        executor = open_backend(backend, model, device, precision, preset.harmless_precisions)
+        return cls(executor, preset, device=device, sparse_heads=sparse_heads, **options)
 
     @overload
     def __call__(self, image: Image, camera: CameraIntrinsics | None = None) -> Detections2D: ...
@@ -174,7 +213,10 @@ class Detector:
         return normalise(batch.to(self.device, non_blocking=True), self.preset)
 
     def infer(self, batch: Tensor) -> dict[str, Tensor]:
-        """Raw maps of a network input; with `flip` then those of its mirror image, 2B in all."""
+        """Raw maps of a network input; with `flip` then those of its mirror image, 2B in all.
+
+        With sparse heads the features they start from take the place of their maps.
+        """
         return self.backend(torch.cat([batch, batch.flip(-1)]) if self.flip else batch)
 
     def decode(self, maps: dict[str, Tensor], views: Sequence[View]) -> list[Detections2D]:
@@ -182,6 +224,9 @@ class Detector:
         return [self._select([result]) for result in self._read(maps, views)]
 
     def _read(self, maps: dict[str, Tensor], views: Sequence[View]) -> list[Detections2D]:
+        if self._sparse_heads is not None:
+            values = self._sparse_heads.values(maps)
+            return self.task.assemble(self.task.collect(values, self.max_detections), views)
         mirrored = None
         if self.flip:
             mirrored = {name: value[len(views) :] for name, value in maps.items()}
@@ -220,7 +265,7 @@ def _collect(
     maps = dict(zip(names, answers, strict=False))
     rest = answers[len(names) :]
     mirrored = dict(zip(names, rest, strict=True)) if rest else None
-    return task.collect(task.values(maps, mirrored), max_detections)
+    return task.collect(Values(task.values(maps, mirrored)), max_detections)
 
 
 def _task_of(preset: ModelPreset) -> str:

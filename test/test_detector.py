@@ -1,15 +1,21 @@
 """Detector: one image or many of any size, each answered in its own pixels."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
+from centernet_ros.backends import TorchBackend
+from centernet_ros.benchmark.subjects import random_model
 from centernet_ros.checkpoint import CheckpointError, save_checkpoint
 from centernet_ros.detector import Detector
 from centernet_ros.image import prepare, view_of
 from centernet_ros.models import build_model
+from centernet_ros.models.sparse_heads import split_heads
 from centernet_ros.presets import Fit, ModelPreset
 from centernet_ros.structures import CameraIntrinsics, Detections2D
+from centernet_ros.tasks import TASKS, build_task
 
 CLASSES = ("blue", "green", "red")
 FITS = [
@@ -255,3 +261,28 @@ def test_preset_may_be_another(checkpoint):
 def test_missing_weights_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="does not exist"):
         Detector.from_checkpoint(tmp_path / "none.safetensors", device="cpu")
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_network_is_asked_at_its_peaks_only_and_answers_the_same(name):
+    model = random_model("resnet18_pyramid16", name, 2)
+    of = ModelPreset(name, "resnet18_pyramid16", ("a", "b"), (64, 96))
+    images = [np.random.default_rng(i).integers(0, 256, (64, 96, 3), np.uint8) for i in range(2)]
+    camera = CameraIntrinsics.pinhole(80.0, (48, 32), (64, 96))
+    cpu = torch.device("cpu")
+    split = Detector.from_model(model, of, cpu, "torch")
+    whole = Detector(TorchBackend(model, cpu), of)
+    for got, expected in zip(split(images, camera), whole(images, camera), strict=True):
+        for field in dataclasses.fields(expected):
+            values = (getattr(result, field.name) for result in (got, expected))
+            torch.testing.assert_close(*values, rtol=1e-3, atol=1e-3, msg=field.name)
+
+    flipped = Detector.from_model(model, of, cpu, "torch", flip=True)
+    assert flipped.infer(torch.zeros(1, 3, 64, 96)).keys() == {h.name for h in whole.task.heads}
+
+
+def test_whole_maps_cannot_be_averaged_without_them():
+    model = random_model("resnet18_pyramid16", "detection2d", 3)
+    trunk, sparse_heads = split_heads(model, build_task("detection2d", 3).heads)
+    with pytest.raises(ValueError, match="flip averages whole maps"):
+        Detector(lambda batch: trunk(batch)[-1], preset(), sparse_heads=sparse_heads, flip=True)

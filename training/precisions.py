@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from centernet_ros.backends import BackendError, choose_backend, choose_device, open_backend
+from centernet_ros.backends import BackendError, choose_backend, choose_device
 from centernet_ros.checkpoint import load_model, replace_preset
 from centernet_ros.detector import Detector
 from centernet_ros.models.centernet import CenterNet
@@ -82,14 +82,14 @@ def figure_in(
     Raises:
         BackendError: This machine has no such precision.
     """
-    executor = open_backend(choose_backend(device), model, device, precision)
-    read = detector_reader(Detector(executor, preset, device=device))
+    executor = choose_backend(device)
+    read = detector_reader(Detector.from_model(model, preset, device, executor, precision))
     seen, results = predict(read, preset, samples, workers=0)
     metrics = measure(samples.benchmark, seen, results, preset.class_names)
     name, value = headline(metrics)
     if samples.benchmark == "kitti":  # which tells percent
         value /= 100
-    print(f"{executor.name} {precision}: {name} {value:.4f} on {len(seen)} images")
+    print(f"{executor} {precision}: {name} {value:.4f} on {len(seen)} images")
     return value
 
 

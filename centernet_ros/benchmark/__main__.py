@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -42,7 +43,9 @@ from centernet_ros.benchmark.timing import speed_up, table, winner
 from centernet_ros.checkpoint import load_model, save_checkpoint
 from centernet_ros.detector import Detector
 from centernet_ros.models.centernet import CenterNet
+from centernet_ros.models.sparse_heads import split_heads
 from centernet_ros.presets import Fit, ModelPreset
+from centernet_ros.tasks import build_task
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,12 +89,22 @@ def _networks(options: argparse.Namespace) -> Iterator[tuple[CenterNet, ModelPre
 
 
 def _open(
-    model: CenterNet, preset: ModelPreset, device: torch.device, options: argparse.Namespace
-) -> Executor:
-    """The executor and precision that a node takes, ready from the start."""
-    return open_backend(
-        choose_backend(device), model, device, options.precision, preset.harmless_precisions
+    model: CenterNet,
+    preset: ModelPreset,
+    device: torch.device,
+    options: argparse.Namespace,
+    **modes: Any,
+) -> Detector:
+    """A detector on the executor and in the precision that a node takes, ready from the start."""
+    return Detector.from_model(
+        model, preset, device, choose_backend(device), options.precision, **modes
     )
+
+
+def _executor_of(detector: Detector) -> tuple[str, str]:
+    """Name and precision of a detector's executor."""
+    executor = cast(Executor, detector.backend)
+    return executor.name, executor.precision
 
 
 def _table(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
@@ -99,10 +112,9 @@ def _table(options: argparse.Namespace, device: torch.device) -> list[dict[str, 
     figures, rows = [], []
     for model, preset in _networks(options):
         forget_peak_memory(device)
-        backend = _open(model, preset, device, options)
-        executor, precision = backend.name, backend.precision
-        modes = time_test_modes(backend, preset, device, repetitions=options.repetitions)
-        del backend  # before there is another: the memory of both would be counted
+        executor, precision = _executor_of(_open(model, preset, device, options))
+        opened = functools.partial(_open, model, preset, device, options)
+        modes = time_test_modes(opened, preset, repetitions=options.repetitions)
         throughput = _throughput(model, preset, device, options)
         batch = max(throughput, key=lambda size: throughput[size])
         memory = peak_memory(device)
@@ -139,11 +151,13 @@ def _table(options: argparse.Namespace, device: torch.device) -> list[dict[str, 
 def _throughput(
     model: CenterNet, preset: ModelPreset, device: torch.device, options: argparse.Namespace
 ) -> dict[int, float]:
-    """Images per second of the network alone, by batch size."""
+    """Images per second of the network alone, with whole maps, by batch size."""
     result = {}
     for size in options.batches:
         # One for each size: it gets ready for a few shapes only.
-        backend = _open(model, preset, device, options)
+        backend = open_backend(
+            choose_backend(device), model, device, options.precision, preset.harmless_precisions
+        )
         batch = torch.randn(size, 3, *preset.input_size, device=device)
         backend.prepare(batch.shape)  # a recording takes its time
         next(iter(backend(batch).values())).cpu()
@@ -167,14 +181,16 @@ def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[s
     figures, rows = [], []
     for model, preset in _networks(options):
         shape = (options.batch, 3, *preset.input_size)
+        heads = build_task(preset.task, len(preset.class_names)).heads
         results = time_executors(
-            model, device, shape, chosen, repetitions=options.repetitions, clock=clock
+            model, device, shape, chosen, repetitions=options.repetitions, clock=clock, heads=heads
         )
         facts = {
             "backbone": preset.backbone,
             "input_size": preset.input_size,
             "batch": options.batch,
             "operations": count_operations(model, shape),
+            "operations_at_peaks": count_operations(split_heads(model, heads)[0], shape),
         }
         found, lines = _compared(results, facts, peaks)
         figures += found
@@ -194,7 +210,8 @@ def _compared(
 
     Args:
         results: the executors, the baseline first.
-        facts: of the network, for the figures; `operations` are those of a batch.
+        facts: of the network, for the figures; `operations` are those of a batch,
+            `operations_at_peaks` those of what is left without sparse heads.
         peaks: operations per second that the machine reaches, by precision.
     """
     timed = {result.label: result.times for result in results if result.times is not None}
@@ -205,7 +222,8 @@ def _compared(
             lines.append([result.label, *[""] * 5, result.reason])
             continue
         ratio = speed_up(timed[BASELINE], result.times)
-        rate = facts["operations"] / result.times.median
+        operations = facts["operations_at_peaks" if result.at_peaks else "operations"]
+        rate = operations / result.times.median
         share = rate / peaks[result.precision]
         lines.append(
             [
@@ -238,19 +256,19 @@ def _stages(options: argparse.Namespace, device: torch.device) -> list[dict[str,
     """Preparation, network and decoding of one image."""
     figures, rows = [], []
     for model, preset in _networks(options):
-        backend = _open(model, preset, device, options)
-        detector = Detector(backend, preset, device=device)
+        detector = _open(model, preset, device, options)
+        executor, precision = _executor_of(detector)
         stages = time_stages(detector, repetitions=options.repetitions)
         times_of = {stage: times.to_dict() for stage, times in stages.items()}
         figures.append(
             {
                 "backbone": preset.backbone,
-                "executor": backend.name,
-                "precision": backend.precision,
+                "executor": executor,
+                "precision": precision,
                 "stages": times_of,
             }
         )
-        label = f"{backend.name} {backend.precision}"
+        label = f"{executor} {precision}"
         rows += [
             [preset.backbone, label, stage, f"{1e3 * times.median:.2f}", f"{1e3 * times.p99:.2f}"]
             for stage, times in stages.items()

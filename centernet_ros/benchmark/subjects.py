@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,14 +29,20 @@ from centernet_ros.models import build_model
 from centernet_ros.models.centernet import CenterNet
 from centernet_ros.models.deform_conv import DeformConv
 from centernet_ros.models.resnet import Bottleneck
+from centernet_ros.models.sparse_heads import split_heads
 from centernet_ros.presets import Fit, ModelPreset
 from centernet_ros.structures import CameraIntrinsics
+from centernet_ros.tasks.base import Head, Maps
+from centernet_ros.tasks.heatmap import Values
 
 BASELINE = "eager"
 """The network as it stands in PyTorch, with torchvision's deformable convolution."""
 
 REACH = 0.2
 """About the cells that the deformable convolutions of random networks look away."""
+
+PEAKS = 100
+"""Cells that a detector reads the heads at which are not dense."""
 
 TEST_MODES: dict[str, dict[str, Any]] = {
     "none": {},
@@ -66,6 +73,7 @@ class ExecutorTimes:
         times: of a batch; None where it cannot be used here.
         difference: from the baseline at most, as a share of a map's largest value.
         precision: of its numbers.
+        at_peaks: whether it computed the heads that are not dense at `PEAKS` cells only.
         reason: why it cannot be used here.
     """
 
@@ -73,6 +81,7 @@ class ExecutorTimes:
     times: Times | None
     difference: float = 0.0
     precision: str = "float32"
+    at_peaks: bool = False
     reason: str = ""
 
 
@@ -130,31 +139,44 @@ def time_executors(
     repetitions: int,
     clock: Callable[[], float],
     names: Sequence[str] = tuple(BACKENDS),
+    heads: Sequence[Head] = (),
 ) -> list[ExecutorTimes]:
-    """Every executor in every precision in turns with the baseline, which comes first."""
+    """Every executor in every precision in turns with the baseline, which comes first.
+
+    With the heads of the network's task each comes twice on a CPU: for whole maps, and as a
+    detector uses it, with the heads that are not dense at `PEAKS` cells only.
+    """
     batch = check_input(shape).to(device)
     baseline = eager(model, device)
     expected = baseline(batch)
     runs: dict[str, Run] = {BASELINE: synchronised(lambda: baseline(batch), device)}
-    found: dict[str, tuple[float, str]] = {BASELINE: (0.0, "float32")}
+    found: dict[str, tuple[float, str, bool]] = {BASELINE: (0.0, "float32", False)}
     refused = []
+    ways = (False, True) if heads and device.type == "cpu" else (False,)
     for precision in precisions:
         rounded = None
-        for name in names:
+        for name, at_peaks in itertools.product(names, ways):
             label = f"{name} {precision}"
+            if at_peaks and label not in found:
+                continue  # refused already
             try:
                 if rounded is None and precision != "float32":
                     rounded = TorchBackend(copy.deepcopy(model), device, precision)(batch)
-                executor = open_backend(name, copy.deepcopy(model), device, precision)
-                got = executor(batch)
-                difference = check_agreement(name, precision, got, expected, rounded)
+                open_executor = functools.partial(
+                    open_backend, name, device=device, precision=precision
+                )
+                run, read = _subject(open_executor, copy.deepcopy(model), heads if at_peaks else ())
+                half = None if rounded is None else read(rounded)
+                got, wanted = run(batch), read(expected)
+                difference = check_agreement(name, precision, got, wanted, half)
             # The last also by executors that cannot do it: the others are compared all the same.
             except (BackendError, OSError, ImportError, RuntimeError) as error:
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 refused.append(ExecutorTimes(label, None, reason=reason))
                 continue
-            found[label] = (difference, precision)
-            runs[label] = synchronised(lambda executor=executor: executor(batch), device)  # type: ignore[misc]
+            label += " at peaks" if at_peaks else ""
+            found[label] = (difference, precision, at_peaks)
+            runs[label] = synchronised(lambda run=run: run(batch), device)  # type: ignore[misc]
     times = measure(runs, repetitions, clock=clock)
     return [
         *(ExecutorTimes(label, times[label], *found[label]) for label in runs),
@@ -162,18 +184,54 @@ def time_executors(
     ]
 
 
+def _subject(
+    open_executor: Callable[[CenterNet], Executor], model: CenterNet, heads: Sequence[Head]
+) -> tuple[Callable[[Tensor], dict[str, Tensor]], Callable[[Maps], dict[str, Tensor]]]:
+    """What is timed, and how the same is read off whole maps.
+
+    That is all maps, or with heads what a detector needs of them: the values of dense ones, and of
+    others those at `PEAKS` cells.
+    """
+    if not heads:
+        return open_executor(model), dict
+    trunk, sparse_heads = split_heads(model, heads)
+    executor = open_executor(trunk)
+
+    def read(values: Values) -> dict[str, Tensor]:
+        heatmap = values["heatmap"]
+        images, cells = len(heatmap), heatmap[0, 0].numel()
+        chosen = torch.linspace(0, cells - 1, PEAKS).long().expand(images, -1)
+        return {
+            head.name: values[head.name] if head.dense else values.at(head.name, chosen)
+            for head in heads
+        }
+
+    def read_maps(maps: Maps) -> dict[str, Tensor]:
+        return read(Values({head.name: head.activation(maps[head.name]) for head in heads}))
+
+    return lambda batch: read(sparse_heads.values(executor(batch))), read_maps
+
+
 def time_test_modes(
-    backend: Executor, preset: ModelPreset, device: torch.device, *, repetitions: int
+    open_detector: Callable[..., Detector], preset: ModelPreset, *, repetitions: int
 ) -> dict[str, Times]:
-    """An image from array to results in each testing mode."""
+    """An image from array to results in each testing mode, one after the other.
+
+    Args:
+        open_detector: testing modes to a detector that is ready from the start.
+        preset: of its network.
+        repetitions: images of each mode.
+    """
     image, camera = picture(preset)
-    runs: dict[str, Run] = {}
+    times: dict[str, Times] = {}
     for mode, options in TEST_MODES.items():
         if preset.task == "detection3d" and "scales" in options:
             continue  # which has no such mode
-        detector = Detector(backend, preset, device=device, **options)
-        runs[mode] = functools.partial(detector, image, camera)
-    return measure(runs, repetitions)
+        # One at a time: the memory of two networks would be counted.
+        detector = open_detector(**options)
+        times |= measure({mode: functools.partial(detector, image, camera)}, repetitions)
+        del detector
+    return times
 
 
 def time_stages(detector: Detector, *, repetitions: int) -> dict[str, Times]:

@@ -12,7 +12,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
-from centernet_ros.backends import choose_device, open_backend
+from centernet_ros.backends import choose_device
 from centernet_ros.checkpoint import load_model
 from centernet_ros.detector import Detector
 from centernet_ros.ros.engine import Engine, OpenDetector
@@ -41,13 +41,12 @@ def open_detector(parameters: NodeParameters) -> Detector:
     """
     device = choose_device(parameters.device)
     model, preset = load_model(find_file(parameters.weights))
-    backend = open_backend(
-        parameters.backend, model, device, parameters.precision, preset.harmless_precisions
-    )
     in_space = TASK_ALIASES.get(preset.task, preset.task) == "detection3d"
     middles = in_space and not parameters.fit_centre
     options: dict[str, Any] = {"fit_centre": False} if middles else {}
-    return Detector(backend, preset, device=device, **options)
+    return Detector.from_model(
+        model, preset, device, parameters.backend, parameters.precision, **options
+    )
 
 
 class CenterNetNode(LifecycleNode):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from centernet_ros.structures import Detections2D, View
+from centernet_ros.tasks.heatmap import Values
 
 MAX_DETECTIONS = 100
 """Peaks kept per image (paper, section 3)."""
@@ -64,6 +65,8 @@ class Head:
         initial_bias: bias of its last convolution before training; None for a regression head.
         unmirror: turns the values that a mirrored image gave into values of the image itself, so
             that both can be averaged; None where the mirrored image's values are left out.
+        dense: whether decoding looks at all cells of its map, or at so many that its values are not
+            better computed where they are read.
     """
 
     name: str
@@ -72,6 +75,7 @@ class Head:
     activation: Callable[[Tensor], Tensor] = identity
     initial_bias: float | None = None
     unmirror: Callable[[Tensor], Tensor] | None = None
+    dense: bool = False
 
 
 class Task(ABC, Generic[Result]):
@@ -116,7 +120,7 @@ class Task(ABC, Generic[Result]):
         """
 
     @abstractmethod
-    def collect(self, values: Maps, max_detections: int) -> dict[str, Tensor]:
+    def collect(self, values: Values, max_detections: int) -> dict[str, Tensor]:
         """What the values at the best peaks say of objects on the grid: (B, K, ...) each.
 
         It runs on the device of the values and never looks at one, so that it can be recorded.
@@ -130,7 +134,8 @@ class Task(ABC, Generic[Result]):
         self, values: Maps, views: Sequence[View], max_detections: int = MAX_DETECTIONS
     ) -> list[Result]:
         """Read the results of each image off a batch of values, best score first, on the CPU."""
-        return self.assemble(to_cpu(self.collect(values, max_detections)), views)
+        found = self.collect(Values(values), max_detections)
+        return self.assemble(to_cpu(found), views)
 
     def decode(
         self,

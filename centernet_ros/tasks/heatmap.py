@@ -175,10 +175,26 @@ def gather(values: Tensor, indices: Tensor) -> Tensor:
     return values.flatten(2).gather(2, index).transpose(1, 2)
 
 
-def read_boxes(values: Mapping[str, Tensor], peaks: Peaks) -> Tensor:
+class Values:
+    """The values of a batch of maps: whole, or at single cells."""
+
+    def __init__(self, maps: Mapping[str, Tensor]) -> None:
+        """Take values (B, C, H, W) by the names of their heads."""
+        self._maps = maps
+
+    def __getitem__(self, name: str) -> Tensor:
+        """A whole map (B, C, H, W)."""
+        return self._maps[name]
+
+    def at(self, name: str, cells: Tensor) -> Tensor:
+        """Values (B, K, C) of a map at cell indices (B, K)."""
+        return gather(self._maps[name], cells)
+
+
+def read_boxes(values: Values, peaks: Peaks) -> Tensor:
     """Boxes (B, K, 4) in cells at the peaks, from the values of `size` and `offset` (eq. 5)."""
-    centres = peaks.points + gather(values["offset"], peaks.indices)
-    half = gather(values["size"], peaks.indices) / 2
+    centres = peaks.points + values.at("offset", peaks.indices)
+    half = values.at("size", peaks.indices) / 2
     return torch.cat([centres - half, centres + half], dim=-1)
 
 

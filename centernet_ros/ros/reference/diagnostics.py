@@ -86,7 +86,8 @@ CAMERA_VALUES = {
     "queued, median (ms)": "until the image was taken up",
     "preprocess, median (ms)": "decoding, colour, and warping to the network's input",
     "network, median (ms)": "the network itself",
-    "decode, median (ms)": "from the network's maps to results",
+    "decode, median (ms)": "from the network's maps to results, "
+    "on a CPU with the heads that are computed at peaks only",
     "publish, median (ms)": "building and sending the messages",
     "images received": "since the node was activated, as all counts",
     "images skipped": "came sooner than `periods` allow",

@@ -11,6 +11,7 @@ from torch import Tensor
 from centernet_ros.structures import Detections2D, View
 from centernet_ros.tasks.base import HEATMAP_BIAS, Counts, Head, Maps, Task, mirror
 from centernet_ros.tasks.heatmap import (
+    Values,
     count_coordinates,
     count_peaks,
     draw_gaussian,
@@ -50,6 +51,7 @@ class Detection2D(Task[Detections2D]):
                 activation=torch.sigmoid,
                 initial_bias=HEATMAP_BIAS,
                 unmirror=mirror,
+                dense=True,
             ),
             Head("size", 2, loss_weight=0.1, unmirror=mirror),
             Head("offset", 2),
@@ -108,7 +110,7 @@ class Detection2D(Task[Detections2D]):
             "offset": regression(maps["offset"], targets["offset"], index, mask, counts["offset"]),
         }
 
-    def collect(self, values: Maps, max_detections: int) -> dict[str, Tensor]:
+    def collect(self, values: Values, max_detections: int) -> dict[str, Tensor]:
         """Boxes in cells (eq. 5), scores and labels; see `Task.collect`."""
         peaks = find_peaks(values["heatmap"], max_detections)
         boxes = read_boxes(values, peaks)

@@ -21,6 +21,7 @@ from centernet_ros.tasks.detection3d.angle import (
 )
 from centernet_ros.tasks.detection3d.geometry import alpha_to_yaw, fit_centres, locate
 from centernet_ros.tasks.heatmap import (
+    Values,
     count_all,
     count_coordinates,
     count_peaks,
@@ -28,7 +29,6 @@ from centernet_ros.tasks.heatmap import (
     draw_ignored,
     find_peaks,
     focal_loss,
-    gather,
     masked_l1,
     mean_l1,
     place,
@@ -91,6 +91,7 @@ class Detection3D(Task[Detections3D]):
                 activation=torch.sigmoid,
                 initial_bias=HEATMAP_BIAS,
                 unmirror=mirror,
+                dense=True,
             ),
             Head("depth", 1, activation=metric_depth, unmirror=mirror),
             Head("orientation", 8, unmirror=unmirror_orientation),
@@ -189,14 +190,14 @@ class Detection3D(Task[Detections3D]):
             },
         }
 
-    def collect(self, values: Maps, max_detections: int) -> dict[str, Tensor]:
+    def collect(self, values: Values, max_detections: int) -> dict[str, Tensor]:
         """Boxes in cells, depths, dimensions, alphas, scores, labels; see `Task.collect`."""
         peaks = find_peaks(values["heatmap"], max_detections)
         return {
             "boxes": read_boxes(values, peaks),
-            "depths": gather(values["depth"], peaks.indices).squeeze(-1),
-            "dimensions": gather(values["dimensions"], peaks.indices).float(),
-            "alphas": decode_alpha(gather(values["orientation"], peaks.indices).double()),
+            "depths": values.at("depth", peaks.indices).squeeze(-1),
+            "dimensions": values.at("dimensions", peaks.indices).float(),
+            "alphas": decode_alpha(values.at("orientation", peaks.indices).double()),
             "scores": peaks.scores.float(),
             "labels": peaks.labels,
         }

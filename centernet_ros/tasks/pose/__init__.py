@@ -12,13 +12,13 @@ from centernet_ros.structures import NUM_JOINTS, Detections2D, Poses, View
 from centernet_ros.tasks.base import HEATMAP_BIAS, Counts, Head, Maps, Task, mirror
 from centernet_ros.tasks.heatmap import (
     Placed,
+    Values,
     count_coordinates,
     count_peaks,
     draw_gaussian,
     draw_ignored,
     find_peaks,
     focal_loss,
-    gather,
     masked_l1,
     place,
     read_boxes,
@@ -66,6 +66,7 @@ class Pose(Task[Poses]):
                 activation=torch.sigmoid,
                 initial_bias=HEATMAP_BIAS,
                 unmirror=mirror,
+                dense=True,
             ),
             Head("size", 2, loss_weight=0.1, unmirror=mirror),
             Head("joints", 2 * NUM_JOINTS, unmirror=unmirror_joints),
@@ -76,8 +77,10 @@ class Pose(Task[Poses]):
                 activation=torch.sigmoid,
                 initial_bias=HEATMAP_BIAS,
                 unmirror=unmirror_joint_heatmap,
+                dense=True,
             ),
-            Head("joint_offset", 2),
+            # Read at the peaks of all joints: by then computing all cells takes as long.
+            Head("joint_offset", 2, dense=True),
         )
 
     def encode(
@@ -180,11 +183,11 @@ class Pose(Task[Poses]):
         }
         return {**peaks, **values}
 
-    def collect(self, values: Maps, max_detections: int) -> dict[str, Tensor]:
+    def collect(self, values: Values, max_detections: int) -> dict[str, Tensor]:
         """Boxes and joints in cells, their scores, labels; see `Task.collect` and `snap`."""
         peaks = find_peaks(values["heatmap"], max_detections)
         boxes = read_boxes(values, peaks)
-        vectors = gather(values["joints"], peaks.indices)
+        vectors = values.at("joints", peaks.indices)
         vectors = vectors.reshape(*vectors.shape[:2], NUM_JOINTS, 2)
         # Joints were trained from the cell and not from the sub-cell centre.
         joints, joint_scores = snap(

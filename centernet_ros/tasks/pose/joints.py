@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum
 
 import torch
 from torch import Tensor
 
 from centernet_ros.structures import NUM_JOINTS
-from centernet_ros.tasks.heatmap import cell_points, channel_peaks, gather
+from centernet_ros.tasks.heatmap import Values, cell_points, channel_peaks
 
 JOINT_NAMES = (
     "nose",
@@ -63,9 +62,7 @@ def unmirror_joint_heatmap(values: Tensor) -> Tensor:
     return values.flip(-1)[:, list(MIRROR_ORDER)]
 
 
-def snap(
-    joints: Tensor, boxes: Tensor, values: Mapping[str, Tensor], count: int
-) -> tuple[Tensor, Tensor]:
+def snap(joints: Tensor, boxes: Tensor, values: Values, count: int) -> tuple[Tensor, Tensor]:
     """Pull regressed joints to the peaks of the joint heat maps (paper, section 4.2).
 
     A joint goes to the nearest peak of its heat map when that peak scores more than 0.1, lies in
@@ -75,7 +72,7 @@ def snap(
     Args:
         joints: (B, K, 17, 2) regressed joints in cells.
         boxes: (B, K, 4) boxes of the people in cells.
-        values: `joint_heatmap` (B, 17, H, W) and `joint_offset` (B, 2, H, W).
+        values: of `joint_heatmap` (B, 17, H, W) and `joint_offset` (B, 2, H, W).
         count: peaks of each joint heat map that are looked at.
 
     Returns:
@@ -84,7 +81,7 @@ def snap(
     """
     heatmap = values["joint_heatmap"]
     scores, indices = channel_peaks(heatmap, count)
-    offsets = gather(values["joint_offset"], indices.flatten(1)).reshape(*indices.shape, 2)
+    offsets = values.at("joint_offset", indices.flatten(1)).reshape(*indices.shape, 2)
     peaks = cell_points(indices, heatmap.shape[-1]) + offsets
 
     # (B, 17, K people, K peaks): where a peak is out of reach the distance is infinite.

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from centernet_ros.structures import Detections2D, Poses, View
+from centernet_ros.tasks.heatmap import Values
 from centernet_ros.tasks.pose import MAX_OBJECTS, Pose
 from centernet_ros.tasks.pose.joints import (
     MIRROR_ORDER,
@@ -129,7 +130,7 @@ def pulled(regressed, *peaks, box=(0, 0, 10, 10), joint=0):
     joints = torch.full((1, 1, 17, 2), 50.0)
     joints[0, 0, joint] = torch.tensor(regressed)
     boxes = torch.tensor([[box]], dtype=torch.float32)
-    found, scores = snap(joints, boxes, values, 100)
+    found, scores = snap(joints, boxes, Values(values), 100)
     return found[0, 0, joint].tolist(), scores[0, 0, joint].item()
 
 
@@ -173,7 +174,7 @@ def test_one_peak_serves_two_people():
     values["joint_heatmap"][0, 3, 5, 5] = 0.9
     joints = torch.tensor([[4.0, 5.0], [6.0, 5.0]]).view(1, 2, 1, 2).expand(-1, -1, 17, -1)
     boxes = torch.tensor([[[0.0, 0, 10, 10], [1, 1, 11, 11]]])
-    found, scores = snap(joints, boxes, values, 7)
+    found, scores = snap(joints, boxes, Values(values), 7)
     assert found[0, :, 3].tolist() == [[5, 5], [5, 5]]
     assert scores[0, :, 3].tolist() == pytest.approx([0.9, 0.9])
     assert torch.equal(found[0, :, 4], joints[0, :, 4])
