@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from centernet_ros.backends.packages import import_torchvision
@@ -32,9 +33,12 @@ REPETITIONS = 7
 def count_operations(model: CenterNet, shape: Sequence[int]) -> int:
     """Multiplications and additions of the convolutions for a network input (B, 3, H, W).
 
-    The sampling of deformable convolutions is not among them. Nothing is computed.
+    They are those of the last stack's maps, as executors answer no others. The sampling of
+    deformable convolutions is not among them. Nothing is computed.
     """
     network = with_operator(copy.deepcopy(model).eval()).to("meta")
+    # What only training looks at is no part of an answer.
+    network.auxiliary_heads = nn.ModuleList(nn.ModuleDict() for _ in network.auxiliary_heads)
     import_torchvision()  # which brings the operator
     counter = FlopCounterMode(
         display=False, custom_mapping={torch.ops.torchvision.deform_conv2d: _deform_operations}

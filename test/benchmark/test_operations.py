@@ -39,6 +39,20 @@ def test_operations_are_those_of_all_convolutions():
     assert next(model.parameters()).device.type == "cpu"
 
 
+class TwoStacks(Backbone):
+    stacks = 2
+
+    def forward(self, image):
+        return 2 * super().forward(image)
+
+
+def test_heads_that_only_training_looks_at_are_not_counted():
+    heads = build_task("detection2d", 5).heads
+    one, two = (CenterNet(backbone(), heads) for backbone in (Backbone, TwoStacks))
+    assert count_operations(two, (1, 3, 64, 32)) == count_operations(one, (1, 3, 64, 32))
+    assert len(two(torch.zeros(1, 3, 64, 32))[0]) == len(heads)  # the network keeps them
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_the_peak_rate_is_above_that_of_a_thin_convolution(precision):
     device = torch.device("cpu")
