@@ -10,14 +10,7 @@ from pathlib import Path
 from centernet_ros.models import BACKBONE_ALIASES
 from centernet_ros.presets import IMAGENET_MEAN, IMAGENET_STD, Fit, ModelPreset
 from centernet_ros.tasks import TASK_ALIASES
-from training.sources import (
-    CocoSource,
-    DataConfig,
-    KittiSource,
-    Source,
-    StreetSource,
-    VocSource,
-)
+from training.sources import DataConfig
 from training.strict import (
     ConfigError,
     build,
@@ -28,16 +21,6 @@ from training.strict import (
     override,
     read_yaml,
 )
-
-__all__ = [
-    "CocoSource",
-    "ConfigError",
-    "DataConfig",
-    "KittiSource",
-    "Source",
-    "StreetSource",
-    "VocSource",
-]
 
 
 @dataclass(frozen=True)

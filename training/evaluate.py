@@ -25,14 +25,7 @@ from centernet_ros.structures import Detections2D
 from centernet_ros.tasks import build_task
 from centernet_ros.tasks.base import Task
 from training import evaluate_files
-from training.config import (
-    CocoSource,
-    DataConfig,
-    KittiSource,
-    StreetSource,
-    VocSource,
-    load_config,
-)
+from training.config import load_config
 from training.data.loading import EvaluationItem
 from training.data.opening import open_measured_samples
 from training.data.sample import DataError
@@ -40,6 +33,7 @@ from training.engine import Reader, detector_reader, network_reader, predict
 from training.evaluation.oracle import decode_with_oracle
 from training.measuring import measure
 from training.results import check_figures_file, check_results, write_figures, write_results
+from training.sources import CocoSource, DataConfig, KittiSource, StreetSource, VocSource
 
 RUNS = (".yaml", ".yml")
 """Endings of a run's configuration."""

@@ -11,8 +11,9 @@ from torch import nn
 from torch.amp.grad_scaler import GradScaler
 
 from centernet_ros.models.centernet import CenterNet
-from training.config import ConfigError, OptimiserConfig
+from training.config import OptimiserConfig
 from training.distributed import ALONE, World, synchronise_statistics
+from training.strict import ConfigError
 
 
 @dataclass(frozen=True, eq=False)

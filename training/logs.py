@@ -9,9 +9,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from training.config import ConfigError, RunConfig
+from training.config import RunConfig
 from training.engine import StepResult
 from training.state import cannot_write
+from training.strict import ConfigError
 
 LOG_FILE = "log.jsonl"
 

@@ -21,11 +21,12 @@ from centernet_ros.checkpoint import load_model, replace_preset
 from centernet_ros.detector import Detector
 from centernet_ros.models.centernet import CenterNet
 from centernet_ros.presets import ModelPreset
-from training.config import DataConfig, StreetSource, load_config
+from training.config import load_config
 from training.data.opening import open_source
 from training.data.sample import SampleSet
 from training.engine import detector_reader, predict
 from training.measuring import headline, measure
+from training.sources import DataConfig, StreetSource
 
 LIMIT = 0.005
 """AP that a harmless precision may cost."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from centernet_ros.detect.coco import category_ids, coco_results, image_id, read_annotations
 from centernet_ros.kitti import format_results
 from centernet_ros.structures import Detections2D
-from training.config import CocoSource, DataConfig, KittiSource, VocSource
 from training.evaluation.voc_files import PREFIX, result_lines
 from training.measuring import Metrics
+from training.sources import CocoSource, DataConfig, KittiSource, VocSource
 
 
 def check_figures_file(path: Path) -> None:

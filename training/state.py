@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
-from training.config import ConfigError, RunConfig
+from training.config import RunConfig
 from training.learner import Learner
+from training.strict import ConfigError
 
 STATE_FILE = "state.pt"
 

@@ -24,7 +24,7 @@ from centernet_ros.models import build_model
 from centernet_ros.models.centernet import CenterNet
 from centernet_ros.presets import ModelPreset
 from training.checkpoints import WEIGHTS_FILE, Checkpoints
-from training.config import ConfigError, RunConfig, load_config
+from training.config import RunConfig, load_config
 from training.data.kitti import KittiSamples
 from training.data.labelled import LabelledImages
 from training.data.loading import training_batches, training_task
@@ -37,6 +37,7 @@ from training.logs import RunLog
 from training.measuring import Metrics
 from training.report import PREVIEW_FILE, write_report
 from training.state import STATE_FILE, Progress, load_state, what_decides
+from training.strict import ConfigError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,8 +10,9 @@ from centernet_ros.image import view_of, warp
 from centernet_ros.presets import Fit, ModelPreset
 from centernet_ros.structures import CameraIntrinsics, Detections2D
 from training.augment import random_colour, random_view
-from training.config import AugmentConfig, ConfigError
+from training.config import AugmentConfig
 from training.data.sample import Sample
+from training.strict import ConfigError
 
 PRESET = ModelPreset("detection2d", "resnet18", ("a",), (128, 384))
 SIZE = (192, 640)

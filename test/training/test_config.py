@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from centernet_ros.presets import IMAGENET_MEAN, IMAGENET_STD, Fit, ModelPreset
-from training.config import ConfigError, OptimiserConfig, RunConfig, VocSource, load_config
+from training.config import OptimiserConfig, RunConfig, load_config
+from training.sources import VocSource
+from training.strict import ConfigError
 
 CONFIGS = sorted(Path(__file__).parents[2].glob("config/training/*.yaml"))
 

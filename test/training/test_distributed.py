@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from centernet_ros.models import build_model
-from training.config import ConfigError
 from training.data.sample import DataError
 from training.distributed import (
     ALONE,
@@ -21,6 +20,7 @@ from training.distributed import (
     has_unused_parameters,
     own_device,
 )
+from training.strict import ConfigError
 
 ROOT = Path(__file__).parents[2]
 # Rounding multiplies from step to step in whatever precision; in this one it stays small.

@@ -11,19 +11,14 @@ import torch
 from centernet_ros.backends import has_bfloat16
 from centernet_ros.models import build_model
 from centernet_ros.tasks import build_task
-from training.config import (
-    AugmentConfig,
-    ConfigError,
-    DataConfig,
-    OptimiserConfig,
-    RunConfig,
-    StreetSource,
-)
+from training.config import AugmentConfig, OptimiserConfig, RunConfig
 from training.data.loading import training_batches
 from training.data.opening import open_training_samples
 from training.data.street_samples import StreetSamples
 from training.engine import TrainingError, evaluate, learning_rate, train
 from training.learner import start_learner, update_average
+from training.sources import DataConfig, StreetSource
+from training.strict import ConfigError
 
 
 def build(config):

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from training.config import ConfigError, OptimiserConfig, RunConfig
+from training.config import OptimiserConfig, RunConfig
 from training.engine import StepResult
 from training.logs import LOG_FILE, RunLog, read_log
+from training.strict import ConfigError
 
 STEP = StepResult(1, 2.5, {"heatmap": 2.5}, learning_rate=0.1, seconds=4.0, waited=1.0)
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from centernet_ros.models import build_model
-from training.config import ConfigError, OptimiserConfig, RunConfig
+from training.config import OptimiserConfig, RunConfig
 from training.learner import start_learner
 from training.state import Progress, cannot_write, load_state, save_state, what_decides
+from training.strict import ConfigError
 
 CONFIG = RunConfig(backbone="resnet18_pyramid16")
 DECISIVE = what_decides(CONFIG, ("car", "cyclist"), 16)

@@ -19,7 +19,8 @@ from centernet_ros.checkpoint import read_checkpoint, save_checkpoint
 from centernet_ros.detector import Detector
 from centernet_ros.models import build_model
 from centernet_ros.presets import ModelPreset
-from training.config import ConfigError, RunConfig, load_config
+from training.config import RunConfig, load_config
+from training.strict import ConfigError
 from training.train import main
 
 ROOT = Path(__file__).parents[2]

@@ -7,20 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from centernet_ros.tasks import TASK_ALIASES
-from training.config import (
-    CocoSource,
-    DataConfig,
-    KittiSource,
-    RunConfig,
-    Source,
-    StreetSource,
-)
+from training.config import RunConfig
 from training.data.coco import open_coco
 from training.data.kitti import open_kitti
 from training.data.labelled import LabelledImages
 from training.data.sample import DataError, Sample, SampleSet
 from training.data.street_samples import StreetSamples
 from training.data.voc import open_voc
+from training.sources import CocoSource, DataConfig, KittiSource, Source, StreetSource
 
 
 @dataclass(frozen=True)

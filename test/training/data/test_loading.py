@@ -11,7 +11,7 @@ import torch
 
 from centernet_ros.presets import ModelPreset
 from centernet_ros.ros.processes import child_process
-from training.config import DataConfig, LossConfig, OptimiserConfig, RunConfig, StreetSource
+from training.config import LossConfig, OptimiserConfig, RunConfig
 from training.data.loading import (
     ShuffledSteps,
     compact,
@@ -21,6 +21,7 @@ from training.data.loading import (
     training_task,
 )
 from training.data.street_samples import StreetSamples
+from training.sources import DataConfig, StreetSource
 
 ROOT = Path(__file__).parents[3]
 CONFIG = RunConfig(
@@ -124,7 +125,8 @@ def test_evaluation_images_come_in_order_with_the_detectors_view():
 
 
 LEFT_UNREAD = """
-from training.config import DataConfig, OptimiserConfig, RunConfig, StreetSource
+from training.config import OptimiserConfig, RunConfig
+from training.sources import DataConfig, StreetSource
 from training.data.loading import training_batches
 from training.data.street_samples import StreetSamples
 

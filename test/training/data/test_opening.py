@@ -2,18 +2,11 @@
 
 import pytest
 
-from training.config import (
-    CocoSource,
-    DataConfig,
-    KittiSource,
-    OptimiserConfig,
-    RunConfig,
-    StreetSource,
-    VocSource,
-)
+from training.config import OptimiserConfig, RunConfig
 from training.data.loading import evaluation_batches, training_batches
 from training.data.opening import open_training_samples, open_validation_samples
 from training.data.sample import DataError
+from training.sources import CocoSource, DataConfig, KittiSource, StreetSource, VocSource
 
 
 def run(task, source, **data):

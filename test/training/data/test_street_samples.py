@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from centernet_ros.structures import Detections2D, Detections3D, Poses
-from training.config import DataConfig, OptimiserConfig, RunConfig
+from training.config import OptimiserConfig, RunConfig
 from training.data.loading import training_batches
 from training.data.street import PEOPLE_CAMERA, StreetDataset, street_camera
 from training.data.street_samples import StreetSamples
+from training.sources import DataConfig
 
 SEED = 1
 
