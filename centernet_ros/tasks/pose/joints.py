@@ -86,7 +86,9 @@ def snap(joints: Tensor, boxes: Tensor, values: Values, count: int) -> tuple[Ten
 
     # (B, 17, K people, K peaks): where a peak is out of reach the distance is infinite.
     regressed = joints.transpose(1, 2)
-    distances = (regressed.unsqueeze(3) - peaks.unsqueeze(2)).square().sum(-1).sqrt()
+    # Coordinate by coordinate: a sum over the last dimension takes ten times as long.
+    x, y = (regressed.unsqueeze(3) - peaks.unsqueeze(2)).unbind(-1)
+    distances = (x.square() + y.square()).sqrt()
     distances = distances.masked_fill(scores.unsqueeze(2) <= MIN_SCORE, torch.inf)
     if distances.shape[-1] == 0:
         return joints, _scores_at(heatmap, regressed).transpose(1, 2)
