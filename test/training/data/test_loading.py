@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +145,18 @@ def test_a_program_that_leaves_batches_unread_ends(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with child_process([sys.executable, program], environment, tmp_path / "log") as child:
         assert child.process.wait(60) == 0, child.output
+
+
+def test_the_workers_of_a_killed_program_end(tmp_path):
+    program = tmp_path / "killed.py"
+    told = "    print(multiprocessing.active_children()[0].pid, flush=True)\n"
+    killed = "    os.kill(os.getpid(), 9)\n"
+    program.write_text("import multiprocessing, os\n" + LEFT_UNREAD + told + killed)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with child_process([sys.executable, program], environment, tmp_path / "log") as child:
+        assert child.process.wait(60) == -9, child.output
+        worker = Path("/proc") / child.output.split()[0]
+    deadline = time.monotonic() + 20
+    while worker.exists():
+        assert time.monotonic() < deadline, "the worker waits for ever"
+        time.sleep(0.1)
