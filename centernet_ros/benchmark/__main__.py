@@ -10,14 +10,14 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 
 from centernet_ros.backends import (
-    Executor,
     choose_backend,
     choose_device,
+    choose_precision,
     has_bfloat16,
     open_backend,
 )
@@ -101,10 +101,14 @@ def _open(
     )
 
 
-def _executor_of(detector: Detector) -> tuple[str, str]:
-    """Name and precision of a detector's executor."""
-    executor = cast(Executor, detector.backend)
-    return executor.name, executor.precision
+def _executor_of(
+    preset: ModelPreset, device: torch.device, options: argparse.Namespace
+) -> tuple[str, str]:
+    """Name and precision of the executor of `_open`."""
+    precision = options.precision
+    if precision == "auto":
+        precision = choose_precision(device, preset.harmless_precisions)
+    return choose_backend(device), precision
 
 
 def _table(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
@@ -112,7 +116,7 @@ def _table(options: argparse.Namespace, device: torch.device) -> list[dict[str, 
     figures, rows = [], []
     for model, preset in _networks(options):
         forget_peak_memory(device)
-        executor, precision = _executor_of(_open(model, preset, device, options))
+        executor, precision = _executor_of(preset, device, options)
         opened = functools.partial(_open, model, preset, device, options)
         modes = time_test_modes(opened, preset, repetitions=options.repetitions)
         throughput = _throughput(model, preset, device, options)
@@ -181,16 +185,16 @@ def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[s
     figures, rows = [], []
     for model, preset in _networks(options):
         shape = (options.batch, 3, *preset.input_size)
-        heads = build_task(preset.task, len(preset.class_names)).heads
+        task = build_task(preset.task, len(preset.class_names))
         results = time_executors(
-            model, device, shape, chosen, repetitions=options.repetitions, clock=clock, heads=heads
+            model, device, shape, chosen, repetitions=options.repetitions, clock=clock, task=task
         )
         facts = {
             "backbone": preset.backbone,
             "input_size": preset.input_size,
             "batch": options.batch,
             "operations": count_operations(model, shape),
-            "operations_at_peaks": count_operations(split_heads(model, heads)[0], shape),
+            "operations_at_peaks": count_operations(split_heads(model, task.heads)[0], shape),
         }
         found, lines = _compared(results, facts, peaks)
         figures += found
@@ -257,7 +261,7 @@ def _stages(options: argparse.Namespace, device: torch.device) -> list[dict[str,
     figures, rows = [], []
     for model, preset in _networks(options):
         detector = _open(model, preset, device, options)
-        executor, precision = _executor_of(detector)
+        executor, precision = _executor_of(preset, device, options)
         stages = time_stages(detector, repetitions=options.repetitions)
         times_of = {stage: times.to_dict() for stage, times in stages.items()}
         figures.append(

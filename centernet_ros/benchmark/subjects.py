@@ -32,7 +32,7 @@ from centernet_ros.models.resnet import Bottleneck
 from centernet_ros.models.sparse_heads import split_heads
 from centernet_ros.presets import Fit, ModelPreset
 from centernet_ros.structures import CameraIntrinsics
-from centernet_ros.tasks.base import Head, Maps
+from centernet_ros.tasks.base import MAX_DETECTIONS, Maps, Task
 from centernet_ros.tasks.heatmap import Values
 
 BASELINE = "eager"
@@ -40,9 +40,6 @@ BASELINE = "eager"
 
 REACH = 0.2
 """About the cells that the deformable convolutions of random networks look away."""
-
-PEAKS = 100
-"""Cells that a detector reads the heads at which are not dense."""
 
 TEST_MODES: dict[str, dict[str, Any]] = {
     "none": {},
@@ -73,7 +70,7 @@ class ExecutorTimes:
         times: of a batch; None where it cannot be used here.
         difference: from the baseline at most, as a share of a map's largest value.
         precision: of its numbers.
-        at_peaks: whether it computed the heads that are not dense at `PEAKS` cells only.
+        at_peaks: whether it computed heads that are not dense at `MAX_DETECTIONS` cells only.
         reason: why it cannot be used here.
     """
 
@@ -139,12 +136,12 @@ def time_executors(
     repetitions: int,
     clock: Callable[[], float],
     names: Sequence[str] = tuple(BACKENDS),
-    heads: Sequence[Head] = (),
+    task: Task[Any] | None = None,
 ) -> list[ExecutorTimes]:
     """Every executor in every precision in turns with the baseline, which comes first.
 
-    With the heads of the network's task each comes twice on a CPU: for whole maps, and as a
-    detector uses it, with the heads that are not dense at `PEAKS` cells only.
+    With the network's task each comes twice on a CPU: for whole maps, and as a detector uses it,
+    with the heads that are not dense at `MAX_DETECTIONS` cells only.
     """
     batch = check_input(shape).to(device)
     baseline = eager(model, device)
@@ -152,20 +149,23 @@ def time_executors(
     runs: dict[str, Run] = {BASELINE: synchronised(lambda: baseline(batch), device)}
     found: dict[str, tuple[float, str, bool]] = {BASELINE: (0.0, "float32", False)}
     refused = []
-    ways = (False, True) if heads and device.type == "cpu" else (False,)
+    ways = (False, True) if task is not None and device.type == "cpu" else (False,)
     for precision in precisions:
         rounded = None
         for name, at_peaks in itertools.product(names, ways):
-            label = f"{name} {precision}"
-            if at_peaks and label not in found:
+            whole = f"{name} {precision}"
+            if at_peaks and whole not in found:
                 continue  # refused already
+            label = f"{whole} at peaks" if at_peaks else whole
             try:
                 if rounded is None and precision != "float32":
                     rounded = TorchBackend(copy.deepcopy(model), device, precision)(batch)
                 open_executor = functools.partial(
                     open_backend, name, device=device, precision=precision
                 )
-                run, read = _subject(open_executor, copy.deepcopy(model), heads if at_peaks else ())
+                run, read = _subject(
+                    open_executor, copy.deepcopy(model), task if at_peaks else None
+                )
                 half = None if rounded is None else read(rounded)
                 got, wanted = run(batch), read(expected)
                 difference = check_agreement(name, precision, got, wanted, half)
@@ -174,7 +174,6 @@ def time_executors(
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 refused.append(ExecutorTimes(label, None, reason=reason))
                 continue
-            label += " at peaks" if at_peaks else ""
             found[label] = (difference, precision, at_peaks)
             runs[label] = synchronised(lambda run=run: run(batch), device)  # type: ignore[misc]
     times = measure(runs, repetitions, clock=clock)
@@ -185,31 +184,31 @@ def time_executors(
 
 
 def _subject(
-    open_executor: Callable[[CenterNet], Executor], model: CenterNet, heads: Sequence[Head]
+    open_executor: Callable[[CenterNet], Executor], model: CenterNet, task: Task[Any] | None
 ) -> tuple[Callable[[Tensor], dict[str, Tensor]], Callable[[Maps], dict[str, Tensor]]]:
     """What is timed, and how the same is read off whole maps.
 
-    That is all maps, or with heads what a detector needs of them: the values of dense ones, and of
-    others those at `PEAKS` cells.
+    That is all maps, or with a task what a detector needs of them: the values of dense ones, and of
+    others those at `MAX_DETECTIONS` cells.
     """
-    if not heads:
+    if task is None:
         return open_executor(model), dict
-    trunk, sparse_heads = split_heads(model, heads)
+    trunk, sparse_heads = split_heads(model, task.heads)
     executor = open_executor(trunk)
 
     def read(values: Values) -> dict[str, Tensor]:
         heatmap = values["heatmap"]
         images, cells = len(heatmap), heatmap[0, 0].numel()
-        chosen = torch.linspace(0, cells - 1, PEAKS).long().expand(images, -1)
+        chosen = torch.linspace(0, cells - 1, MAX_DETECTIONS).long().expand(images, -1)
         return {
             head.name: values[head.name] if head.dense else values.at(head.name, chosen)
-            for head in heads
+            for head in task.heads
         }
 
-    def read_maps(maps: Maps) -> dict[str, Tensor]:
-        return read(Values({head.name: head.activation(maps[head.name]) for head in heads}))
-
-    return lambda batch: read(sparse_heads.values(executor(batch))), read_maps
+    return (
+        lambda batch: read(sparse_heads.values(executor(batch))),
+        lambda maps: read(Values(task.activate(maps))),
+    )
 
 
 def time_test_modes(
