@@ -15,6 +15,9 @@ from centernet_ros.structures import Detections2D, View
 MIN_OVERLAP = 0.7
 """IoU that a box keeps when its centre moves by the Gaussian's radius (CornerNet)."""
 
+ROWS_OF_A_PEAK = (4, 16)
+"""Rows of cells looked at for each wanted peak, then where those hold too few."""
+
 IGNORED_PEAK = 0.9999
 """Target at an ignored centre: not a positive, and nearly free of penalty as a negative."""
 
@@ -137,12 +140,48 @@ def find_peaks(heatmap: Tensor, count: int) -> Peaks:
 
     This replaces non-maximum suppression (paper, section 4). Every cell of a plateau is a peak.
     """
+    if heatmap.device.type == "cpu":
+        for factor in ROWS_OF_A_PEAK:
+            found = _peaks_in_best_rows(heatmap, count, factor * count)
+            if found is not None:
+                return found
     # First the best of each class, then the best of those, so that ties fall as in the authors'.
     scores, indices = channel_peaks(heatmap, count)
     channels, per_class = scores.shape[1:]
     scores, order = scores.flatten(1).topk(min(count, channels * per_class))
     indices = indices.flatten(1).gather(1, order)
     return Peaks(scores, order // per_class, indices, cell_points(indices, heatmap.shape[-1]))
+
+
+def _peaks_in_best_rows(heatmap: Tensor, count: int, num_rows: int) -> Peaks | None:
+    """`find_peaks` that looks only at the rows of cells with the greatest values.
+
+    With many classes nearly all of the C * H rows show background, and telling its peaks from their
+    neighbours takes ten times as long as all else.
+
+    Returns:
+        None where these rows do not hold `count` peaks above all that lies in the others, or are
+        half of them or more, when the whole map takes no longer.
+    """
+    height, width = heatmap.shape[2:]
+    rows = heatmap.flatten(1, 2)
+    if 2 * num_rows >= rows.shape[1]:
+        return None
+    maxima, chosen = rows.amax(-1).topk(num_rows + 1)
+    chosen, rest = chosen[:, :-1], maxima[:, -1].view(-1, 1, 1)
+    image = torch.arange(len(rows)).unsqueeze(1)
+    y = chosen % height
+    values = rows[image, chosen]
+    above = rows[image, chosen - (y > 0).long()]
+    below = rows[image, chosen + (y < height - 1).long()]
+    is_peak = _maximum_along_rows(values.maximum(above).maximum(below)) == values
+    kept = (values * (is_peak & (values > rest))).flatten(1)
+    if bool((kept.count_nonzero(1) < count).any()):
+        return None
+    scores, order = kept.topk(count)
+    row = chosen.gather(1, order // width)
+    indices = row % height * width + order % width
+    return Peaks(scores, row // height, indices, cell_points(indices, width))
 
 
 def channel_peaks(heatmap: Tensor, count: int) -> tuple[Tensor, Tensor]:
@@ -158,9 +197,15 @@ def neighbourhood_maximum(values: Tensor) -> Tensor:
     if values.device.type != "cpu":
         return F.max_pool2d(values, 3, stride=1, padding=1)
     # PyTorch's pooling does not vectorise here: with COCO's 80 classes this is 15 times faster.
-    padded = F.pad(values, (1, 1, 1, 1), value=float("-inf"))
-    rows = padded[..., :-2, :].maximum(padded[..., 1:-1, :]).maximum(padded[..., 2:, :])
-    return rows[..., :-2].maximum(rows[..., 1:-1]).maximum(rows[..., 2:])
+    padded = F.pad(values, (0, 0, 1, 1), value=float("-inf"))
+    columns = padded[..., :-2, :].maximum(padded[..., 1:-1, :]).maximum(padded[..., 2:, :])
+    return _maximum_along_rows(columns)
+
+
+def _maximum_along_rows(values: Tensor) -> Tensor:
+    """Greatest value of each cell and its neighbours to the left and right, (..., W)."""
+    padded = F.pad(values, (1, 1), value=float("-inf"))
+    return padded[..., :-2].maximum(padded[..., 1:-1]).maximum(padded[..., 2:])
 
 
 def cell_points(indices: Tensor, width: int) -> Tensor:

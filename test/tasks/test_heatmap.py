@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from centernet_ros.benchmark.timing import measure, speed_up
 from centernet_ros.tasks.heatmap import (
+    channel_peaks,
     draw_gaussian,
     find_peaks,
     focal_loss,
@@ -161,6 +162,69 @@ def test_neighbourhood_maximum_is_pytorchs_but_faster():
     runs = {"pooled": pooled, "ours": lambda: neighbourhood_maximum(heatmap)}
     times = measure(runs, 10, clock=time.process_time)
     assert speed_up(times["pooled"], times["ours"]).value > 2
+
+
+def many_classes(objects, radius, side, seed=0):
+    """A (1, 80, side, side) map of background with Gaussians of this radius."""
+    generator = torch.Generator().manual_seed(seed)
+    heatmap = 0.01 * torch.rand(1, 80, side, side, generator=generator)
+    for _ in range(objects):
+        label, x, y = (int(torch.randint(n, (), generator=generator)) for n in (80, side, side))
+        draw_gaussian(heatmap[0, label], x, y, radius)
+    return heatmap
+
+
+def towers():
+    """Five columns, rising from class to class downwards or upwards, before a background."""
+    heatmap = many_classes(0, 1, 12)
+    for label, top in zip(range(30, 35), (0.6, 0.8, 0.7, 0.65, 0.9), strict=True):
+        slope = torch.linspace(0.5, top, 12)
+        heatmap[0, label, :, 4] = slope if label % 2 else slope.flip(0)
+    return heatmap
+
+
+@pytest.mark.parametrize(
+    "heatmap",
+    [
+        *(many_classes(objects, 1, 12) for objects in (0, 5, 120)),
+        *(many_classes(objects, 30, 12) for objects in (8, 70)),
+        towers(),
+        many_classes(0, 1, 12).flip(1, 2) + torch.arange(80).view(1, 80, 1, 1) / 100,
+    ],
+    ids=["background", "some", "crowd", "large", "many large", "towers", "last class"],
+)
+def test_peaks_of_many_classes_equal_a_loop(heatmap):
+    """Also where objects cover so many rows that those looked at first hold too few peaks."""
+    heatmap = torch.cat([heatmap, many_classes(3, 2, 12, seed=1)])
+    peaks = find_peaks(heatmap, 10)
+    for i, image in enumerate(heatmap):
+        expected = peaks_by_loop(image)
+        assert peaks.scores[i].tolist() == sorted(expected.values(), reverse=True)[:10]
+        cells = list(zip(peaks.labels[i].tolist(), peaks.indices[i].tolist(), strict=True))
+        assert [expected[cell] for cell in cells] == peaks.scores[i].tolist()
+        assert len(set(cells)) == 10
+
+
+def test_a_plateau_over_many_classes():
+    """No row stands out: as many peaks as cells, all equal."""
+    peaks = find_peaks(torch.full((1, 80, 32, 32), 0.5), 20)
+    assert peaks.scores.eq(0.5).all()
+    assert len(set(zip(peaks.labels[0].tolist(), peaks.indices[0].tolist(), strict=True))) == 20
+
+
+def test_background_costs_little():
+    """With COCO's 80 classes at 128x128 eight times less when it was made."""
+    heatmap = many_classes(20, 5, 128)
+
+    def everywhere():
+        return channel_peaks(heatmap, 100)[0].flatten(1).topk(100)
+
+    times = measure(
+        {"everywhere": everywhere, "best rows": lambda: find_peaks(heatmap, 100)},
+        10,
+        clock=time.process_time,
+    )
+    assert speed_up(times["everywhere"], times["best rows"]).value > 2
 
 
 def test_classes_do_not_suppress_each_other():

@@ -81,6 +81,10 @@ def snap(joints: Tensor, boxes: Tensor, values: Values, count: int) -> tuple[Ten
     """
     heatmap = values["joint_heatmap"]
     scores, indices = channel_peaks(heatmap, count)
+    if not scores.is_cuda:
+        # Most peaks are too weak to attract a joint; a GPU would have to be waited for to know.
+        strong = int((scores > MIN_SCORE).sum(-1).max()) if scores.numel() else 0
+        scores, indices = scores[..., :strong], indices[..., :strong]
     offsets = values.at("joint_offset", indices.flatten(1)).reshape(*indices.shape, 2)
     peaks = cell_points(indices, heatmap.shape[-1]) + offsets
 
