@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import cv2
@@ -19,6 +20,10 @@ IMAGE_SUFFIXES = (
 
 MAX_PIXELS = 1 << 27
 """Pixels of a JPEG or PNG: ten times those of most cameras, and 400 MB of memory."""
+
+_START_OF_IMAGE, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xd9"
+
+_START_OF_SCAN = b"\xda"
 
 _START_OF_FRAME = frozenset(
     bytes([marker]) for marker in range(0xC0, 0xD0) if marker not in (0xC4, 0xC8, 0xCC)
@@ -166,13 +171,20 @@ def file_to_bgr(data: NDArray[np.uint8], kind: str, *, turn: bool = False) -> Im
 
 
 def _check_jpeg_end(data: NDArray[np.uint8]) -> None:
-    """Refuse a JPEG that was cut off: the decoder would fill the rest with grey."""
-    content = data.tobytes()
-    start_of_image, start_of_scan, end_of_image = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
-    if content.startswith(start_of_image) and (
-        content.rfind(end_of_image) < content.rfind(start_of_scan) or end_of_image not in content
-    ):
+    if is_cut_jpeg(data.tobytes()):
         raise ImageError(f"its JPEG is truncated: {data.size} bytes without an end marker")
+
+
+def is_cut_jpeg(content: bytes) -> bool:
+    """Whether this is a JPEG that was cut off: the decoder would fill the rest with grey.
+
+    What follows its end counts as nothing: telephones append a film there, cameras their own data.
+    """
+    if not content.startswith(_START_OF_IMAGE):
+        return False
+    # No end marker can stand in the data of the picture, but one does in a preview before them.
+    *_, (marker, position) = (b"", 0), *_segments(content)
+    return marker != _START_OF_SCAN or content.find(_END_OF_IMAGE, position) < 0
 
 
 def _check_declared_size(data: NDArray[np.uint8]) -> None:
@@ -189,14 +201,23 @@ def declared_size(content: bytes) -> tuple[int, int]:
     """Height and width that a JPEG or PNG says it has; 0, 0 where it says none, or is neither."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return int.from_bytes(content[20:24], "big"), int.from_bytes(content[16:20], "big")
+    if content.startswith(_START_OF_IMAGE):
+        for marker, position in _segments(content):
+            if marker in _START_OF_FRAME:
+                size = content[position + 5 : position + 9]
+                return int.from_bytes(size[:2], "big"), int.from_bytes(size[2:], "big")
+    return 0, 0
+
+
+def _segments(content: bytes) -> Iterator[tuple[bytes, int]]:
+    """Marker and position of each segment of a JPEG, to the start of its first scan."""
     position = 2
-    while content.startswith(b"\xff\xd8") and content[position : position + 1] == b"\xff":
+    while content[position : position + 1] == b"\xff":
         marker = content[position + 1 : position + 2]
         if marker == b"\xff":  # any number of them may stand before a marker
             position += 1
             continue
-        if marker in _START_OF_FRAME:
-            size = content[position + 5 : position + 9]
-            return int.from_bytes(size[:2], "big"), int.from_bytes(size[2:], "big")
+        yield marker, position
+        if marker == _START_OF_SCAN:
+            return
         position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
-    return 0, 0

@@ -7,7 +7,13 @@ import cv2
 import numpy as np
 import pytest
 
-from centernet_ros.encodings import ImageError, declared_size, file_to_bgr, raw_to_bgr
+from centernet_ros.encodings import (
+    ImageError,
+    declared_size,
+    file_to_bgr,
+    is_cut_jpeg,
+    raw_to_bgr,
+)
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 10, 3), np.uint8)
 
@@ -100,3 +106,22 @@ def test_what_declares_no_size(data):
 def test_damaged_files_are_refused(data, reason):
     with pytest.raises(ImageError, match=reason):
         file_to_bgr(np.frombuffer(data, np.uint8), "photo.png")
+
+
+@pytest.mark.parametrize("progressive", [0, 1])
+def test_a_jpeg_is_cut_off_where_its_picture_is(progressive):
+    """Before its end, telephones store a preview with an end mark of its own; behind it a film."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3)).astype(np.uint8)
+    flags = [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive]
+    jpeg = cv2.imencode(".jpg", noise, flags)[1].tobytes()
+    preview = b"\xff\xe1" + (2 + len(jpeg)).to_bytes(2, "big") + jpeg
+    film = b"ftypmp42" + b"\xff\xda" + bytes(100000) + b"\xff\xda"
+    picture = jpeg[:2] + preview + jpeg[2:]
+    assert not is_cut_jpeg(picture + film)
+    assert np.array_equal(
+        file_to_bgr(np.frombuffer(picture + film, np.uint8), "photograph"),
+        file_to_bgr(np.frombuffer(jpeg, np.uint8), "photograph"),
+    )
+    for length in (2, 30, len(preview) - 5, len(preview) + 10, len(picture) - 1):
+        assert is_cut_jpeg(picture[:length])
+    assert not is_cut_jpeg(b"no JPEG")

@@ -10,15 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from centernet_ros.encodings import IMAGE_SUFFIXES
+from centernet_ros.encodings import IMAGE_SUFFIXES, is_cut_jpeg
 from centernet_ros.image import Image
 from training.data.sample import DataError
 
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_JPEG_START = b"\xff\xd8"
 _PNG_START, _PNG_END = b"\x89PNG", b"IEND"
 
 _TAIL = 65536
-"""Bytes at the end of a file in which its end mark has to lie; cameras append data behind it."""
+"""Bytes in which a PNG has its end mark, at the end, and a JPEG its EXIF data, at the start."""
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None) -> Image:
@@ -111,9 +111,9 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
     # OpenCV fills the missing part of an image with grey and says nothing.
-    for start, end in ((_JPEG_START, _JPEG_END), (_PNG_START, _PNG_END)):
-        if content.startswith(start) and end not in content[-_TAIL:]:
-            raise DataError(f"{path}: the file is cut off after {len(content)} bytes")
+    cut_png = content.startswith(_PNG_START) and _PNG_END not in content[-_TAIL:]
+    if cut_png or is_cut_jpeg(content):
+        raise DataError(f"{path}: the file is cut off after {len(content)} bytes")
     return content
 
 

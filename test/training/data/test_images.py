@@ -63,6 +63,14 @@ def test_a_file_that_is_cut_off_is_named(tmp_path, suffix):
         read_image(path)
 
 
+def test_what_a_telephone_appends_is_no_part_of_the_image(tmp_path):
+    path = jpeg(tmp_path / "a.jpg")
+    alone = read_image(path)
+    path.write_bytes(path.read_bytes() + b"film" + b"\xff\xda" + bytes(200_000))
+
+    assert np.array_equal(read_image(path), alone)
+
+
 # OpenCV raises an error of its own at 2^30 pixels.
 HUGE = b"P6 100000 100000 255\n" + bytes(30)
 
