@@ -183,8 +183,8 @@ def is_cut_jpeg(content: bytes) -> bool:
     if not content.startswith(_START_OF_IMAGE):
         return False
     # No end marker can stand in the data of the picture, but one does in a preview before them.
-    *_, (marker, position) = (b"", 0), *_segments(content)
-    return marker != _START_OF_SCAN or content.find(_END_OF_IMAGE, position) < 0
+    *_, (_, position) = (b"", 0), *_segments(content)
+    return content.find(_END_OF_IMAGE, position + _segment_length(content, position)) < 0
 
 
 def _check_declared_size(data: NDArray[np.uint8]) -> None:
@@ -220,4 +220,9 @@ def _segments(content: bytes) -> Iterator[tuple[bytes, int]]:
         yield marker, position
         if marker == _START_OF_SCAN:
             return
-        position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
+        position += _segment_length(content, position)
+
+
+def _segment_length(content: bytes, position: int) -> int:
+    """Bytes of the segment at a position, with its marker."""
+    return 2 + int.from_bytes(content[position + 2 : position + 4], "big")

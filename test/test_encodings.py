@@ -124,4 +124,7 @@ def test_a_jpeg_is_cut_off_where_its_picture_is(progressive):
     )
     for length in (2, 30, len(preview) - 5, len(preview) + 10, len(picture) - 1):
         assert is_cut_jpeg(picture[:length])
+    stray = jpeg[:2] + preview + b"???" + jpeg[2:]  # which decoders skip
+    assert not is_cut_jpeg(stray)
+    assert is_cut_jpeg(stray[:-1])
     assert not is_cut_jpeg(b"no JPEG")

@@ -19,7 +19,12 @@ from centernet_ros.tasks.detection3d.angle import (
     unmirror_orientation,
     wrap,
 )
-from centernet_ros.tasks.detection3d.geometry import alpha_to_yaw, fit_centres, locate
+from centernet_ros.tasks.detection3d.geometry import (
+    alpha_to_yaw,
+    fit_centres,
+    locate,
+    visible_region,
+)
 from centernet_ros.tasks.heatmap import (
     Values,
     count_all,
@@ -249,7 +254,14 @@ class Detection3D(Task[Detections3D]):
         if not self.depth_is_homogeneous:
             homogeneous = homogeneous + view.camera.projection[2, 3]
         if self.fit_centre:
-            centres = fit_centres(view.camera, centres, homogeneous, dimensions.double(), alphas)
+            centres = fit_centres(
+                view.camera,
+                centres,
+                homogeneous,
+                dimensions,
+                alphas,
+                visible=visible_region(view),
+            )
         return {
             "boxes": image_boxes.float(),
             "locations": locate(view.camera, centres, homogeneous, dimensions[:, 0]).float(),

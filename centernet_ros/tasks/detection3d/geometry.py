@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from centernet_ros.structures import CameraIntrinsics
+from centernet_ros.structures import CameraIntrinsics, View
 from centernet_ros.tasks.detection3d.angle import wrap
 
 
@@ -50,10 +50,23 @@ CORNERS = np.array(
 """Of a box of size 1 about its centre: down, aside and along, ordered as by `Detections3D`."""
 
 FIT_STEPS = 20
-"""A step halves the error, at least, where one side of a box lies in the image."""
+"""A step halves the error, at least, where one side of a box is seen."""
 
 MIN_DEPTH = 0.1
 """Corners nearer than this, in metres, are projected as if they were this far away."""
+
+
+def visible_region(view: View) -> Tensor:
+    """The part of the image that 2D boxes are cut off at: x1, y1, x2, y2 in pixels, (4,) float64.
+
+    It is what lies both in the image, to the middles of its outermost pixels as in KITTI's labels,
+    and on the grid, to its outermost cells as in `heatmap.place`.
+    """
+    height, width = view.grid_size
+    cells = torch.tensor([[0, 0], [width - 1, height - 1]], dtype=torch.float64)
+    low, high = view.to_image(cells).sort(dim=0).values.unbind()
+    limit = torch.tensor([view.image_size[1] - 1, view.image_size[0] - 1])
+    return torch.cat([low.clamp(min=0), high.minimum(limit)])
 
 
 def fit_centres(
@@ -62,13 +75,15 @@ def fit_centres(
     depths: Tensor,
     dimensions: Tensor,
     alphas: Tensor,
+    *,
+    visible: Tensor,
 ) -> Tensor:
     """Pixels (N, 2) where the centres of 3D boxes appear, given the middles of their 2D boxes.
 
     The middle of a 2D box is not where the 3D box's centre appears: the near end takes more room
-    than the far end, and the image cuts boxes off. The centre is moved until the projected 3D box,
-    cut off at the image, has the given middle. Where it cannot be found, as both sides are cut off,
-    the middle stays.
+    than the far end, and boxes are cut off where the network sees no more. The centre is moved
+    until the projected 3D box, cut off likewise, has the given middle. Where it cannot be found, as
+    both sides are cut off, the middle stays.
 
     Args:
         camera: the camera of the image.
@@ -76,11 +91,12 @@ def fit_centres(
         depths: (N,) homogeneous coordinate of the centres in metres, z + P[2, 3].
         dimensions: (N, 3) height, width, length in metres.
         alphas: (N,) observation angles in radians.
+        visible: (4,) where 2D boxes are cut off, see `visible_region`.
     """
     # NumPy: of a hundred boxes each step of PyTorch would be four times as long, most of it calls.
     projection = camera.projection.numpy()
     focal, shift = projection[[0, 1], [0, 1]], projection[:2, 3]
-    limit = np.array([camera.image_size[1] - 1, camera.image_size[0] - 1])
+    left_top, right_bottom = visible.numpy().reshape(2, 2)
     middle, depth, size, angle = (
         values.detach().double().numpy() for values in (middles, depths, dimensions, alphas)
     )
@@ -99,7 +115,7 @@ def fit_centres(
             far = np.maximum(z + aside * cos - along * sin, MIN_DEPTH)
             rows = [a * x + b * y + c * far + d for a, b, c, d in camera_rows]
             pixels = np.stack(rows[:2], axis=-1) / rows[2][..., None]
-            low, high = pixels.min(axis=1).clip(0, limit), pixels.max(axis=1).clip(0, limit)
-            miss = middle - (low + high) / 2
+            edges = np.stack([pixels.min(axis=1), pixels.max(axis=1)])
+            miss = middle - edges.clip(left_top, right_bottom).mean(axis=0)
             centre += miss
         return torch.from_numpy(np.where(np.abs(miss) < 1, centre, middle))

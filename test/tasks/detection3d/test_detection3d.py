@@ -282,6 +282,17 @@ def seen_by(camera, locations, yaws):
     return dataclasses.replace(cars, boxes=boxes, alphas=alphas, **changes)
 
 
+def misses_of(truth, view, ideal_maps, *, fit):
+    """Metres between the labelled places and those read off ideal maps."""
+    task = Detection3D(3, fit_centre=fit)
+    maps = ideal_maps(task, task.encode(truth, view, view.grid_size), view.grid_size)
+    found = task.decode(maps, [view])[0][: len(truth)]
+    order = (found.boxes - truth.boxes.unsqueeze(1)).abs().amax(-1).argmin(1)
+    if fit:
+        assert wrap(found.yaws[order] - truth.yaws).abs().max() < 0.01
+    return (found.locations[order] - truth.locations).norm(dim=1)
+
+
 def test_fit_finds_the_centre_of_near_and_cut_off_cars(ideal_maps):
     camera = CameraIntrinsics.pinhole(300, (320, 190), (384, 640))
     view = View((384, 640), (384, 640), EYE, camera)
@@ -290,19 +301,25 @@ def test_fit_finds_the_centre_of_near_and_cut_off_cars(ideal_maps):
     truth = seen_by(camera, places, [0.5, -2.0, 1.3, 1.5])
     assert truth.boxes[2, 0] == 0
     assert truth.boxes[3, 2] == 639
-    misses = {}
-    for fit in (False, True):
-        task = Detection3D(3, fit_centre=fit)
-        maps = ideal_maps(task, task.encode(truth, view, view.grid_size), view.grid_size)
-        found = task.decode(maps, [view])[0][:4]
-        order = (found.boxes - truth.boxes.unsqueeze(1)).abs().amax(-1).argmin(1)
-        misses[fit] = (found.locations[order] - truth.locations).norm(dim=1)
-        if fit:
-            assert wrap(found.yaws[order] - truth.yaws).abs().max() < 0.01
+    misses = {fit: misses_of(truth, view, ideal_maps, fit=fit) for fit in (False, True)}
     assert (misses[False][[0, 2, 3]] > 0.1).all()
     assert (misses[True][:3] < 1e-3).all()
     # Where two sides that meet are cut off, the steps grow small before the end.
     assert misses[True][3] < 0.2 * misses[False][3]
+
+
+@pytest.mark.parametrize("across", [2, -2])
+def test_boxes_are_cut_off_where_the_network_sees_no_more(ideal_maps, across):
+    """An input that is wider than the image shows a strip of it; also mirrored."""
+    camera = CameraIntrinsics.pinhole(300, (320, 240), (480, 640))
+    rows = [[across, 0, 0 if across > 0 else 1280], [0, 2, -288]]
+    view = View((480, 640), (384, 1280), torch.tensor(rows).double(), camera)
+    # Cut off below, at the left and below, and whole.
+    truth = seen_by(camera, [[1.0, 1.6, 5], [-5, 1.6, 5], [5, 1.4, 30]], [0.5, 1.3, -2.0])
+    assert view.to_grid(truth.boxes[:2, 2:])[:, 1].min() > 96
+    misses = {fit: misses_of(truth, view, ideal_maps, fit=fit) for fit in (False, True)}
+    assert (misses[False][:2] > 0.2).all()
+    assert (misses[True] < 2e-3).all()
 
 
 def test_the_authors_form_does_not_look_for_the_centre():
@@ -315,7 +332,10 @@ def test_fit_keeps_the_middle_of_a_box_that_fills_the_image():
     camera = CameraIntrinsics.pinhole(300, (320, 190), (384, 640))
     middle = torch.tensor([[319.5, 191.5]], dtype=torch.float64)
     sizes, angles = torch.tensor([[8.0, 8, 8]]).double(), torch.zeros(1).double()
-    found = fit_centres(camera, middle, torch.full((1,), 2.0).double(), sizes, angles)
+    visible = torch.tensor([0.0, 0, 639, 383]).double()
+    found = fit_centres(
+        camera, middle, torch.full((1,), 2.0).double(), sizes, angles, visible=visible
+    )
     assert torch.equal(found, middle)
-    nothing = fit_centres(camera, middle[:0], angles[:0], sizes[:0], angles[:0])
+    nothing = fit_centres(camera, middle[:0], angles[:0], sizes[:0], angles[:0], visible=visible)
     assert nothing.shape == (0, 2)
