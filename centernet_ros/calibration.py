@@ -186,7 +186,7 @@ def _rectified_projection(calibration: Calibration) -> Tensor:
     elif calibration.distorted:
         raise CalibrationError(
             "the camera's P is not set and its lens distorts: rectify the images (image_proc), or "
-            "set undistort if they are raw"
+            "set undistort if they are raw (detect: --undistort)"
         )
     else:
         rows = _raw_projection(calibration)
@@ -250,7 +250,9 @@ def to_image_size(
     if not same_shape:
         raise CalibrationError(sizes)
     if not rescale:
-        raise CalibrationError(f"{sizes}: set rescale_calibration if it is the whole image resized")
+        raise CalibrationError(
+            f"{sizes}: set rescale_calibration if it is the whole image resized (detect: --rescale)"
+        )
     # Pixels are areas: the middle of the first one lies half a pixel from the image's edge.
     resize = torch.tensor(
         [[scale_x, 0, (scale_x - 1) / 2], [0, scale_y, (scale_y - 1) / 2], [0, 0, 1]],

@@ -55,9 +55,10 @@ def test_boxes_without_3d():
     names = ("car", "traffic light")
     unknown = "-1.00 -1.00 -1.00 -1000.00 -1000.00 -1000.00 -10.00"
     assert format_results(found, names).splitlines() == [
-        f"Car 0.0 0 -10.00 1.00 2.00 3.00 4.00 {unknown} 0.50",
-        f"Traffic_light 0.0 0 -10.00 10.00 12.00 43.00 33.00 {unknown} 0.88",
+        f"Car 0.0 0 -10.00 1.00 2.00 3.00 4.00 {unknown} 0.500000",
+        f"Traffic_light 0.0 0 -10.00 10.00 12.00 43.00 33.00 {unknown} 0.875000",
     ]
+    assert format_results(found, names, 2).splitlines()[1].endswith("-10.00 0.88")
     assert format_results(Detections2D.empty(), names) == ""
     assert read_objects(format_results(found, names))[1].kind == "Traffic_light"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +14,15 @@ A source is one or several image files, a folder of images, a video, a rosbag2 f
 mcap), or a folder of KITTI's object data set (with image_2).
 
 exit status: 0 all images done; 1 some could not be used, all others are done; 2 nothing done
-(options, weights, source); 130 interrupted, the results so far are written"""
+(options, weights, source); 130 interrupted or told to end, the results so far
+are written"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     options = _parser().parse_args(arguments)
+    # Who is told to end, as by `docker stop`, writes what was found as after Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         from centernet_ros.detect.command import run  # loads PyTorch, which takes seconds
 
@@ -67,6 +71,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--undistort", action="store_true", help="rectify the images by their calibration first"
     )
+    parser.add_argument(
+        "--rescale",
+        action="store_true",
+        help="take images of another size than the calibrated one for resized ones",
+    )
+    parser.add_argument(
+        "--training-focal-length",
+        type=_focal_length,
+        default=0.0,
+        metavar="PIXELS",
+        help="focal length of the input that weights for 3D boxes were trained with: depths are "
+        "scaled by the camera's to it (default: left as the network says)",
+    )
     parser.add_argument("--topic", help="image topic of a bag (default: its first)")
     parser.add_argument(
         "--annotations", type=Path, help="COCO file that numbers images and classes"
@@ -79,6 +96,13 @@ def _parser() -> argparse.ArgumentParser:
         "--no-film", dest="film", action="store_false", help="no annotated film of a video or bag"
     )
     return parser
+
+
+def _focal_length(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no focal length; expected pixels")
+    return value
 
 
 def _score(text: str) -> float:

@@ -21,13 +21,15 @@ Look = Callable[[Image], tuple[Image, CameraIntrinsics]]
 not fit the calibration."""
 
 
-def read_camera(path: Path, *, undistort: bool = False) -> Look:
+def read_camera(path: Path, *, undistort: bool = False, rescale: bool = False) -> Look:
     """The camera that a file describes.
 
     Args:
         path: a calib file of KITTI's object data set, or a YAML file as ROS's camera_calibration
             writes it, or as `ros2 topic echo --once` shows a camera_info.
         undistort: take the images for raw ones, and rectify them; needs a YAML file.
+        rescale: take an image of another size than the calibrated one, but of the same shape, for
+            the whole image resized; without, it does not fit.
 
     Raises:
         CalibrationError: The file cannot be used; the message names it.
@@ -41,7 +43,7 @@ def read_camera(path: Path, *, undistort: bool = False) -> Look:
             if undistort:
                 raise CalibrationError("KITTI's images are rectified: leave --undistort out")
             return projecting(read_projection(text))
-        return look_through(_parse_yaml(text), undistort=undistort)
+        return look_through(_parse_yaml(text), undistort=undistort, rescale=rescale)
     except ValueError as error:
         raise CalibrationError(f"calibration {path}: {error}") from None
 
@@ -61,8 +63,10 @@ def projecting(projection: Tensor) -> Look:
 
 
 @lru_cache(maxsize=32)
-def look_through(calibration: Calibration, *, undistort: bool = False) -> Look:
-    """A camera whose images are rectified already, or shall be (`undistort`).
+def look_through(
+    calibration: Calibration, *, undistort: bool = False, rescale: bool = False
+) -> Look:
+    """A camera whose images are rectified already, or shall be (`undistort`); see `read_camera`.
 
     Raises:
         CalibrationError: The calibration fits no image.
@@ -70,12 +74,12 @@ def look_through(calibration: Calibration, *, undistort: bool = False) -> Look:
 
     @cache
     def rectification(image_size: tuple[int, int]) -> Rectification:
-        return Rectification(calibration, image_size)
+        return Rectification(calibration, image_size, rescale=rescale)
 
     def look(image: Image) -> tuple[Image, CameraIntrinsics]:
         size = image.shape[0], image.shape[1]
         if not undistort:
-            return image, intrinsics_of(calibration, size)
+            return image, intrinsics_of(calibration, size, rescale=rescale)
         return rectification(size).apply(image), rectification(size).camera
 
     # Says now what is wrong with the calibration itself.

@@ -1,4 +1,4 @@
-"""COCO's result format: numbers of images and classes, two decimals."""
+"""COCO's result format: numbers of images and classes, boxes with two decimals."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from centernet_ros.bag import SourceError
 from centernet_ros.class_names import COCO_CATEGORY_IDS, COCO_CLASSES
 from centernet_ros.detect.records import Record
+from centernet_ros.kitti import SCORE_DECIMALS
 from centernet_ros.structures import Detections2D, Poses
 
 
@@ -21,10 +22,12 @@ class CocoIds:
     Attributes:
         images: by file name.
         categories: by class name.
+        sizes: height, width that it says of images, by file name.
     """
 
     images: dict[str, int]
     categories: dict[str, int]
+    sizes: dict[str, tuple[int, int]]
 
 
 def read_annotations(path: Path) -> CocoIds:
@@ -34,10 +37,15 @@ def read_annotations(path: Path) -> CocoIds:
         SourceError: The file cannot be read, or has another form.
     """
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_bytes())
         return CocoIds(
             {str(image["file_name"]): int(image["id"]) for image in content["images"]},
             {str(item["name"]): int(item["id"]) for item in content["categories"]},
+            {
+                str(image["file_name"]): (int(image["height"]), int(image["width"]))
+                for image in content["images"]
+                if "height" in image and "width" in image
+            },
         )
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise SourceError(f"annotations {path} cannot be read: {error}") from None
@@ -68,6 +76,20 @@ def image_id(name: str, ids: CocoIds | None) -> int:
     raise SourceError(f"the annotations know no image {name}")
 
 
+def check_coco_names(names: Sequence[str], ids: CocoIds | None) -> None:
+    """Refuse images without a number, or whose numbers are the same.
+
+    Raises:
+        SourceError: There is such an image.
+    """
+    seen: dict[int, str] = {}
+    for name in names:
+        number = image_id(name, ids)
+        other = seen.setdefault(number, name)
+        if other != name:
+            raise SourceError(f"--format coco would give {other} and {name} one number, {number}")
+
+
 def category_ids(class_names: Sequence[str], ids: CocoIds | None) -> tuple[int, ...]:
     """The number of each label: that of the annotations, else COCO's, else counted from 1.
 
@@ -88,9 +110,12 @@ def category_ids(class_names: Sequence[str], ids: CocoIds | None) -> tuple[int, 
 
 
 def coco_results(
-    image: int, results: Detections2D, categories: Sequence[int]
+    image: int,
+    results: Detections2D,
+    categories: Sequence[int],
+    score_decimals: int = SCORE_DECIMALS,
 ) -> list[dict[str, Any]]:
-    """Entries of a result file, class by class: numbers with two decimals, as the authors write.
+    """Entries of a result file, class by class: two decimals but for the score.
 
     Every joint of a person counts as visible.
 
@@ -98,6 +123,7 @@ def coco_results(
         image: number of the image.
         results: boxes, or people.
         categories: number of each label.
+        score_decimals: of scores; the authors write two.
     """
     corners = results.boxes.double()
     boxes = [*corners[:, :2].T, *(corners[:, 2:] - corners[:, :2]).T]
@@ -108,7 +134,7 @@ def coco_results(
             "image_id": image,
             "category_id": categories[int(results.labels[i])],
             "bbox": [row[i] for row in rows],
-            "score": round(float(results.scores[i]), 2),
+            "score": round(float(results.scores[i]), score_decimals),
         }
         if isinstance(results, Poses):
             entry["keypoints"] = [
@@ -121,13 +147,19 @@ def coco_results(
 
 
 def write_coco(
-    path: Path, records: Sequence[Record], class_names: Sequence[str], ids: CocoIds | None
+    path: Path,
+    records: Sequence[Record],
+    class_names: Sequence[str],
+    ids: CocoIds | None,
+    score_decimals: int = SCORE_DECIMALS,
 ) -> None:
-    """Write the results of all images as one list."""
+    """Write the results of all images as one list; see `coco_results`."""
     categories = category_ids(class_names, ids)
     entries = [
         entry
         for record in records
-        for entry in coco_results(image_id(record.name, ids), record.results, categories)
+        for entry in coco_results(
+            image_id(record.name, ids), record.results, categories, score_decimals
+        )
     ]
     path.write_text(json.dumps(entries) + "\n")

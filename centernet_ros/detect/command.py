@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,20 @@ from centernet_ros.detect.cameras import read_camera
 from centernet_ros.detect.coco import (
     CocoIds,
     category_ids,
-    image_id,
+    check_coco_names,
     read_annotations,
     write_coco,
 )
 from centernet_ros.detect.frames import Source
 from centernet_ros.detect.loop import Outcome, detect_all
+from centernet_ros.detect.outputs import (
+    FILM,
+    PICTURES,
+    RESULTS,
+    check_output,
+    tell_older_files,
+    written_files,
+)
 from centernet_ros.detect.pictures import painter
 from centernet_ros.detect.records import (
     THRESHOLDS,
@@ -32,6 +41,7 @@ from centernet_ros.detect.records import (
 from centernet_ros.detect.sources import open_source
 from centernet_ros.detector import Detector
 from centernet_ros.film import Film
+from centernet_ros.kitti import AUTHORS_SCORE_DECIMALS, SCORE_DECIMALS
 from centernet_ros.tasks.detection3d import Detection3D
 from centernet_ros.tasks.pose import Pose
 
@@ -39,130 +49,153 @@ DONE, PARTLY, NOTHING, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses."""
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What the options ask for, opened and found to fit together.
+
+    Attributes:
+        detector: looks.
+        source: at what.
+        ids: numbers of images and classes, where a file gives them.
+        thresholds: least score in each format.
+        drawing_threshold: least score in pictures.
+    """
+
+    detector: Detector
+    source: Source
+    ids: CocoIds | None
+    thresholds: Mapping[str, float]
+    drawing_threshold: float
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the command with its options; returns the exit status."""
+    output: Path = options.output
+    try:
+        job = _open(options)
+        _check_formats(options.format, job)
+        check_output(output, job.source, pictures=options.pictures, film=options.film)
+    except (ValueError, OSError) as error:
+        return _fail(str(error))
+    older = written_files(output)
+    preset = job.detector.preset
+    print(
+        f"{preset.task} with {preset.backbone} on {job.detector.device} in {job.source.description}"
+    )
+    pictures = output / PICTURES if options.pictures else None
+    with contextlib.ExitStack() as stack:
+        film = None
+        if job.source.rate is not None and options.film:
+            film = stack.enter_context(Film(output / FILM, job.source.rate))
+        show = painter(preset.class_names, job.drawing_threshold, pictures, film)
+        outcome = detect_all(job.detector, job.source, show, options.training_focal_length)
+    if not outcome.records:
+        return _fail(outcome.problem or "no image could be used", outcome)
+    try:
+        written = _write(output, outcome, job, _facts(options, job))
+    except OSError as error:
+        return _fail(str(error))
+    if pictures is not None:
+        written.append(f"{PICTURES}/")
+    if film is not None:
+        written.append(film.path.name if film.path else "no film: OpenCV lacks a codec")
+    tell_older_files(output, older)
+    return _report(outcome, output, written, job.drawing_threshold)
+
+
+def _open(options: argparse.Namespace) -> _Job:
+    """Open everything that the options name.
+
+    Raises:
+        ValueError: Something cannot be used.
+    """
     thresholds = {
         kind: THRESHOLDS[kind] if options.threshold is None else options.threshold
         for kind in options.format
     }
     drawing_threshold = THRESHOLDS["json"] if options.threshold is None else options.threshold
-    try:
-        look = options.calib and read_camera(options.calib, undistort=options.undistort)
-        ids = options.annotations and read_annotations(options.annotations)
-        detector = Detector.from_checkpoint(
-            options.weights,
-            options.device,
-            preset=options.preset,
-            flip=options.flip,
-            scales=options.scales,
-            nms=options.nms,
-            score_threshold=min(drawing_threshold, *thresholds.values()),
-        )
-        source = open_source(
-            options.source,
-            needs_camera=isinstance(detector.task, Detection3D),
-            look=look,
-            topic=options.topic,
-            undistort=options.undistort,
-        )
-        _check_formats(options.format, detector, source, ids)
-        options.output.mkdir(parents=True, exist_ok=True)
-    except (ValueError, OSError) as error:
-        return _fail(str(error))
-    preset = detector.preset
-    print(f"{preset.task} with {preset.backbone} on {detector.device} in {source.description}")
-    pictures = options.output / "pictures" if options.pictures else None
-    with contextlib.ExitStack() as stack:
-        film = None
-        if source.rate is not None and options.film:
-            film = stack.enter_context(Film(options.output / "film", source.rate))
-        show = painter(preset.class_names, drawing_threshold, pictures, film)
-        outcome = detect_all(detector, source, show)
-    if not outcome.records:
-        return _fail(outcome.problem or "no image could be used", outcome)
-    try:
-        facts = _facts(options, detector, source)
-        written = _write(
-            options.output,
-            outcome,
-            thresholds,
-            class_names=preset.class_names,
-            facts=facts,
-            ids=ids,
-        )
-    except OSError as error:
-        return _fail(str(error))
-    if pictures is not None:
-        written.append("pictures/")
-    if film is not None:
-        written.append(film.path.name if film.path else "no film: OpenCV lacks a codec")
-    return _report(outcome, options.output, written, drawing_threshold)
+    look = None
+    if options.calib:
+        look = read_camera(options.calib, undistort=options.undistort, rescale=options.rescale)
+    ids = read_annotations(options.annotations) if options.annotations else None
+    detector = Detector.from_checkpoint(
+        options.weights,
+        options.device,
+        preset=options.preset,
+        flip=options.flip,
+        scales=options.scales,
+        nms=options.nms,
+        score_threshold=min(drawing_threshold, *thresholds.values()),
+    )
+    in_space = isinstance(detector.task, Detection3D)
+    if options.training_focal_length and not in_space:
+        raise SourceError("--training-focal-length is of use for detection3d only")
+    source = open_source(
+        options.source,
+        needs_camera=in_space,
+        look=look,
+        topic=options.topic,
+        undistort=options.undistort,
+        rescale=options.rescale,
+        sizes=ids.sizes if ids else {},
+    )
+    return _Job(detector, source, ids, thresholds, drawing_threshold)
 
 
-def _check_formats(
-    formats: Sequence[str], detector: Detector, source: Source, ids: CocoIds | None
-) -> None:
+def _check_formats(formats: Sequence[str], job: _Job) -> None:
     """Refuse before the work what could not be written after it.
 
     Raises:
         SourceError: A format does not fit the task, or the names of the images.
     """
+    names = job.source.names
     if "kitti" in formats:
-        if isinstance(detector.task, Pose):
+        if isinstance(job.detector.task, Pose):
             raise SourceError("--format kitti has no place for joints: use json or coco")
-        check_kitti_names(source.names or ())
+        check_kitti_names(names or ())
     if "coco" in formats:
-        category_ids(detector.preset.class_names, ids)
-        if ids is not None and source.names is None:
+        category_ids(job.detector.preset.class_names, job.ids)
+        if job.ids is not None and names is None:
             raise SourceError("--annotations numbers image files, which a video has not")
-        for name in source.names or ():
-            image_id(name, ids)
-    elif ids is not None:
+        check_coco_names(names or (), job.ids)
+    elif job.ids is not None:
         raise SourceError("--annotations is of use with --format coco only")
 
 
-def _facts(options: argparse.Namespace, detector: Detector, source: Source) -> dict[str, Any]:
+def _facts(options: argparse.Namespace, job: _Job) -> dict[str, Any]:
     """How the results came about."""
-    return {
-        "source": source.description,
+    facts = {
+        "source": job.source.description,
         "weights": str(options.weights),
-        "task": detector.preset.task,
-        "backbone": detector.preset.backbone,
+        "task": job.detector.preset.task,
+        "backbone": job.detector.preset.backbone,
         "flip": options.flip,
         "scales": list(options.scales),
         "nms": options.nms,
     }
+    if options.training_focal_length:
+        facts["training_focal_length"] = options.training_focal_length
+    return facts
 
 
-def _write(
-    output: Path,
-    outcome: Outcome,
-    thresholds: Mapping[str, float],
-    *,
-    class_names: Sequence[str],
-    facts: Mapping[str, Any],
-    ids: CocoIds | None,
-) -> list[str]:
+def _write(output: Path, outcome: Outcome, job: _Job, facts: Mapping[str, Any]) -> list[str]:
     """Write the results in all formats, each with its threshold; returns the names of the files."""
+    preset = job.detector.preset
+    decimals = AUTHORS_SCORE_DECIMALS if preset.compat else SCORE_DECIMALS
     written = []
-    for kind, threshold in thresholds.items():
+    for kind, threshold in job.thresholds.items():
         records = [
             dataclasses.replace(record, results=above(record.results, threshold))
             for record in outcome.records
         ]
+        path = output / RESULTS[kind]
         if kind == "json":
-            path = output / "results.json"
             head = {**facts, "threshold": threshold}
-            write_json(path, records, outcome.unusable, class_names, head)
+            write_json(path, records, outcome.unusable, preset.class_names, head)
         elif kind == "coco":
-            path = output / "coco.json"
-            write_coco(path, records, class_names, ids)
+            write_coco(path, records, preset.class_names, job.ids, decimals)
         else:
-            path = output / "kitti"
-            write_kitti(path, records, class_names)
-            strangers = len(list(path.glob("*.txt"))) - len(records)
-            if strangers:
-                print(f"detect: {strangers} older files are in {path}", file=sys.stderr)
+            write_kitti(path, records, preset.class_names, decimals)
         written.append(path.name + ("/" if path.is_dir() else ""))
     return written
 

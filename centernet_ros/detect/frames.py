@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from centernet_ros.calibration import CalibrationError
 from centernet_ros.detect.cameras import Look
@@ -54,6 +55,7 @@ class Source:
         count: how many images to expect; None where nobody knows.
         rate: images a second of a film; None for single images.
         read: starts reading; ends with a `SourceError` where the source turns out to be damaged.
+        files: the images or the film on disk, which must not be written over.
     """
 
     description: str
@@ -61,6 +63,7 @@ class Source:
     count: int | None
     rate: float | None
     read: Callable[[], Iterator[Frame | Unusable]]
+    files: Sequence[Path] = ()
 
 
 def frame_of(

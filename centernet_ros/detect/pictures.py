@@ -53,15 +53,19 @@ def painter(
     return show
 
 
+def picture_path(folder: Path, name: str) -> Path:
+    """The file of the picture of an image."""
+    path = folder / name
+    return path if path.suffix.lower() in SUFFIXES else path.with_name(f"{path.name}.jpg")
+
+
 def write_picture(folder: Path, name: str, picture: Image) -> None:
     """Write a picture under the name of its image.
 
     Raises:
         OSError: The file cannot be written.
     """
-    path = folder / name
-    if path.suffix.lower() not in SUFFIXES:
-        path = path.with_name(f"{path.name}.jpg")
+    path = picture_path(folder, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     # OpenCV says no more than that it failed.
     if not cv2.imwrite(str(path), picture):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,21 +53,35 @@ def open_video(path: Path, look: Look | None) -> Source:
     capture.release()
 
     def read() -> Iterator[Frame | Unusable]:
-        film = _capture(path)
+        seconds = 0.0
         number = 0
-        while True:
-            with quiet():
-                there, image = film.read()
-            if not there:
-                break
-            stamp = round(number / rate * NANOSECONDS)
-            yield frame_of(f"{number:06d}", np.asarray(image, dtype=np.uint8), look, stamp)
-            number += 1
-        film.release()
-        if number < 0.9 * count:
+        for number, (seconds, image) in enumerate(_frames(path, rate), start=1):
+            stamp = round(seconds * NANOSECONDS)
+            yield frame_of(f"{number - 1:06d}", image, look, stamp)
+        # By time and not by number: telephones record at no constant rate.
+        if seconds * rate + 1 < 0.9 * count:
             yield Unusable(path.name, f"ends after {number} of about {count} images: it is damaged")
 
-    return Source(f"video {path}", None, count if count > 0 else None, rate, read)
+    return Source(f"video {path}", None, count if count > 0 else None, rate, read, [path])
+
+
+def _frames(path: Path, rate: float) -> Iterator[tuple[float, Image]]:
+    """The images of a video, each with its seconds since the first."""
+    film = _capture(path)
+    first = last = -math.inf
+    try:
+        for number in itertools.count():
+            with quiet():
+                there, image = film.read()
+                seconds = film.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            if not there:
+                return
+            first = seconds if number == 0 else first
+            # A container without times, or one that OpenCV cannot tell.
+            last = seconds - first if seconds - first > last else number / rate
+            yield last, np.asarray(image, dtype=np.uint8)
+    finally:
+        film.release()
 
 
 def _capture(path: Path) -> cv2.VideoCapture:
@@ -81,6 +96,7 @@ def open_bag_source(
     needs_camera: bool,
     look: Look | None,
     undistort: bool,
+    rescale: bool = False,
 ) -> Source:
     """One camera of a rosbag2 folder; see `open_source`.
 
@@ -90,6 +106,7 @@ def open_bag_source(
         needs_camera: whether to look for the camera of each image.
         look: the camera of all images, instead of what the bag's CameraInfo tells.
         undistort: take the images for raw ones, and rectify them.
+        rescale: take the images for resized ones, see `read_camera`.
 
     Raises:
         SourceError: The bag cannot be read, has no such topic, or no CameraInfo.
@@ -108,7 +125,8 @@ def open_bag_source(
         info_topic = info_topic_of(topic, connections)
         if info_topic is None:
             raise SourceError(NEEDS_CAMERA.format(what=f"bag {path} has no CameraInfo for {topic}"))
-        look_at = _calibrated(_calibrations(path, info_topic, connections), undistort=undistort)
+        calibrations = _calibrations(path, info_topic, connections)
+        look_at = _calibrated(calibrations, undistort=undistort, rescale=rescale)
 
     def read() -> Iterator[Frame | Unusable]:
         for number, (connection, data) in enumerate(_messages(path, topic)):
@@ -182,13 +200,13 @@ def _constant(look: Look | None) -> Callable[[int], Look | None]:
 
 
 def _calibrated(
-    calibrations: list[tuple[int, Calibration]], *, undistort: bool
+    calibrations: list[tuple[int, Calibration]], *, undistort: bool, rescale: bool
 ) -> Callable[[int], Look | None]:
     """The camera at a stamp: of the last calibration until then, else of the first one."""
     stamps = [stamp for stamp, _ in calibrations]
 
     def look_at(stamp: int) -> Look:
         last = max(0, bisect.bisect_right(stamps, stamp) - 1)
-        return look_through(calibrations[last][1], undistort=undistort)
+        return look_through(calibrations[last][1], undistort=undistort, rescale=rescale)
 
     return look_at

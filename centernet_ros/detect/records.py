@@ -14,7 +14,7 @@ from torch import Tensor
 
 from centernet_ros.bag import SourceError
 from centernet_ros.detect.frames import Unusable
-from centernet_ros.kitti import format_results
+from centernet_ros.kitti import SCORE_DECIMALS, format_results
 from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, Poses
 from centernet_ros.tasks.pose.joints import JOINT_NAMES
 
@@ -116,11 +116,16 @@ def _plain(value: Any) -> Any:
     return float(f"{value:.7g}") if math.isfinite(value) else None
 
 
-def write_kitti(folder: Path, records: Sequence[Record], class_names: Sequence[str]) -> None:
+def write_kitti(
+    folder: Path,
+    records: Sequence[Record],
+    class_names: Sequence[str],
+    score_decimals: int = SCORE_DECIMALS,
+) -> None:
     """Write a result file for each image, named as the image; empty where nothing was found."""
     folder.mkdir(parents=True, exist_ok=True)
     for record in records:
-        text = format_results(record.results, class_names)
+        text = format_results(record.results, class_names, score_decimals)
         (folder / f"{_stem(record.name)}.txt").write_text(text)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from centernet_ros.detect.cameras import Look, projecting
 from centernet_ros.detect.frames import NEEDS_CAMERA, Frame, Source, Unusable, frame_of
 from centernet_ros.detect.recordings import open_bag_source, open_video
 from centernet_ros.encodings import IMAGE_SUFFIXES, ImageError, file_to_bgr
+from centernet_ros.image import Image
 from centernet_ros.kitti import read_projection
 
 BAG_SUFFIXES = (".db3", ".mcap")
@@ -26,6 +28,8 @@ def open_source(
     look: Look | None = None,
     topic: str | None = None,
     undistort: bool = False,
+    rescale: bool = False,
+    sizes: Mapping[str, tuple[int, int]] = MappingProxyType({}),
 ) -> Source:
     """The images that one path, or several image files, stand for.
 
@@ -36,6 +40,8 @@ def open_source(
         look: the camera of all images, instead of what the source itself tells.
         topic: image topic of a bag; by default the first one.
         undistort: rectify the images of a bag by its CameraInfo; others' are by their `look`.
+        rescale: take the images of a bag for resized ones, see `read_camera`.
+        sizes: height, width that labels say of images, by file name.
 
     Raises:
         SourceError: There is nothing to read, or no calibration where one is needed.
@@ -52,18 +58,22 @@ def open_source(
             needs_camera=needs_camera,
             look=look,
             undistort=undistort,
+            rescale=rescale,
         )
     if topic is not None:
         raise SourceError(f"--topic chooses a topic of a bag, but {path} is none")
     if len(paths) == 1 and (path / "image_2").is_dir():
-        return _kitti(path, needs_camera=needs_camera, look=look)
+        if undistort and look is None:
+            raise SourceError("KITTI's images are rectified: leave --undistort out")
+        return _kitti(path, needs_camera=needs_camera, look=look, sizes=sizes)
     if needs_camera and look is None:
         raise SourceError(NEEDS_CAMERA.format(what=f"{path} has none"))
     if len(paths) == 1 and path.is_dir():
         files = _images_in(path)
-        return _images(files, [file.name for file in files], f"folder {path}", look)
+        names = [file.name for file in files]
+        return _files(files, names, f"folder {path}", lambda _: look, sizes)
     if all(_is_image(path) for path in paths):
-        return _images(paths, _short_names(paths), _text(paths), look)
+        return _files(paths, _short_names(paths), _text(paths), lambda _: look, sizes)
     if len(paths) == 1:
         return open_video(path, look)
     stranger = next(path for path in paths if not _is_image(path))
@@ -99,7 +109,7 @@ def _short_names(paths: Sequence[Path]) -> list[str]:
     names = [path.name for path in paths]
     if len(set(names)) == len(names):
         return names
-    absolute = [path.absolute() for path in paths]
+    absolute = [Path(os.path.abspath(path)) for path in paths]  # without any ".."
     if len(set(absolute)) < len(absolute):
         double = next(path for path in absolute if absolute.count(path) > 1)
         raise SourceError(f"image {double} is given twice")
@@ -111,13 +121,9 @@ def _text(paths: Sequence[Path]) -> str:
     return str(paths[0]) if len(paths) == 1 else f"{len(paths)} images"
 
 
-def _images(
-    files: Sequence[Path], names: Sequence[str], description: str, look: Look | None
+def _kitti(
+    folder: Path, *, needs_camera: bool, look: Look | None, sizes: Mapping[str, tuple[int, int]]
 ) -> Source:
-    return _files(files, names, description, lambda file: look)
-
-
-def _kitti(folder: Path, *, needs_camera: bool, look: Look | None) -> Source:
     """KITTI's object data set, each image with its own P2."""
     calib = folder / "calib"
 
@@ -133,7 +139,8 @@ def _kitti(folder: Path, *, needs_camera: bool, look: Look | None) -> Source:
     if needs_camera and look is None and not calib.is_dir():
         raise SourceError(NEEDS_CAMERA.format(what=f"{calib} does not exist"))
     files = _images_in(folder / "image_2")
-    return _files(files, [file.name for file in files], f"KITTI folder {folder}", look_of)
+    names = [file.name for file in files]
+    return _files(files, names, f"KITTI folder {folder}", look_of, sizes)
 
 
 def _files(
@@ -141,17 +148,33 @@ def _files(
     names: Sequence[str],
     description: str,
     look_of: Callable[[Path], Look | None],
+    sizes: Mapping[str, tuple[int, int]],
 ) -> Source:
     """Image files, each with the camera that `look_of` finds for it."""
 
     def read() -> Iterator[Frame | Unusable]:
         for file, name in zip(files, names, strict=True):
             try:
-                data = np.fromfile(file, np.uint8)
-                # Photographs as people see them; cameras of robots do not turn theirs.
-                image = file_to_bgr(data, file.name, turn=True)
+                image = _photograph(file, sizes.get(name, sizes.get(file.name)))
                 yield frame_of(name, image, look_of(file))
             except (OSError, ImageError, CalibrationError) as error:
                 yield Unusable(name, str(error))
 
-    return Source(description, names, len(files), None, read)
+    return Source(description, names, len(files), None, read, files)
+
+
+def _photograph(file: Path, size: tuple[int, int] | None) -> Image:
+    """A picture as people see it; cameras of robots do not turn theirs.
+
+    As in training it stays as it was taken where only then it has the size that its label says.
+
+    Raises:
+        OSError: The file cannot be read.
+        ImageError: It holds no picture.
+    """
+    data = np.fromfile(file, np.uint8)
+    image = file_to_bgr(data, file.name, turn=True)
+    if size in (None, image.shape[:2]):
+        return image
+    stored = file_to_bgr(data, file.name)
+    return stored if stored.shape[:2] == size else image

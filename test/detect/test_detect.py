@@ -145,6 +145,59 @@ def test_older_result_files_are_told(detect, weights, folder, tmp_path):
     run = detect(folder, "--weights", weights("detection2d"), "--format", "kitti", "--no-pictures")
     assert run.status == 0
     assert "1 older files are in" in run.err
+    assert "such as kitti/000001.txt" in run.err
+    again = detect(folder / "000000000139.png", "--weights", weights("detection2d"))
+    assert "4 older files are in" in again.err
+    assert detect(folder, "--weights", weights("detection2d")).err.count("older files") == 1
+
+
+def test_a_calibration_of_another_size(detect, weights, folder, camera_yaml):
+    path = camera_yaml(
+        **{"image_width: 96": "image_width: 192", "image_height: 48": "image_height: 96"}
+    )
+    command = (folder, "--weights", weights("detection3d"), "--calib", path, "--no-pictures")
+    run = detect(*command)
+    assert run.status == 2
+    assert "set rescale_calibration if it is the whole image resized (detect: --rescale)" in run.err
+    run = detect(*command, "--rescale")
+    assert run.status == 0, run.err
+    assert [image["projection"][0][0] for image in results_of(run)["images"]] == [45] * 3
+
+
+def test_depths_follow_the_focal_length(detect, weights, folder, camera_yaml):
+    command = (folder, "--weights", weights("detection3d"), "--calib", camera_yaml())
+    command += ("--threshold", 0, "--no-pictures")
+    plain = results_of(detect(*command))["images"][0]["detections"]
+    run = detect(*command, "--training-focal-length", 180)
+    assert run.status == 0, run.err
+    content = results_of(run)
+    assert content["training_focal_length"] == 180
+    preset = Detector.from_checkpoint(weights("detection3d"), "cpu").preset
+    zoom = preset.input_size[1] / SIZE[1]
+    for before, after in zip(plain, content["images"][0]["detections"], strict=True):
+        depth = before["location"][2] * 90 * zoom / 180
+        assert after["location"][2] == pytest.approx(depth, rel=1e-5)
+
+
+def test_the_source_is_not_written_over(detect, weights, folder, tmp_path):
+    pictures = tmp_path / "out/pictures"
+    pictures.parent.mkdir()
+    folder.rename(pictures)
+    before = {path: path.read_bytes() for path in pictures.iterdir()}
+    run = detect(pictures, "--weights", weights("detection2d"))
+    assert run.status == 2
+    assert "000000000139.png would replace its own source: choose another --output" in run.err
+    assert {path: path.read_bytes() for path in pictures.iterdir()} == before
+    assert detect(pictures, "--weights", weights("detection2d"), "--no-pictures").status == 0
+
+
+def test_the_film_does_not_replace_the_video(detect, weights, video, tmp_path):
+    film = tmp_path / "out/film.webm"
+    film.parent.mkdir()
+    video.rename(film)
+    run = detect(film, "--weights", weights("detection2d"), "--no-pictures")
+    assert run.status == 2
+    assert "film.webm would replace its own source" in run.err
 
 
 def no_weights(**_):
@@ -202,6 +255,23 @@ def unused_annotations(weights, tmp_path, **_):
     return ["--weights", weights("pose"), "--annotations", path], "with --format coco only"
 
 
+def a_folder_that_cannot_be_written(weights, tmp_path, **_):
+    # To nobody, also not to root.
+    (tmp_path / "out").symlink_to("/proc/self/fdinfo")
+    return ["--weights", weights("detection2d")], "output folder .*/out cannot be written to"
+
+
+def a_focal_length_for_2d(weights, **_):
+    return [
+        *("--weights", weights("detection2d"), "--training-focal-length", 700)
+    ], "of use for detection3d only"
+
+
+def one_number_for_two_images(weights, folder, **_):
+    (folder / "139.jpg").write_bytes((folder / "000000000139.png").read_bytes())
+    return ["--weights", weights("detection2d"), "--format", "coco"], "one number, 139"
+
+
 def a_folder_that_is_a_file(weights, tmp_path, **_):
     (tmp_path / "out").write_text("")
     return ["--weights", weights("detection2d")], "File exists"
@@ -223,16 +293,28 @@ def a_folder_that_is_a_file(weights, tmp_path, **_):
         joints_for_kitti,
         unused_annotations,
         a_folder_that_is_a_file,
+        a_folder_that_cannot_be_written,
+        a_focal_length_for_2d,
+        one_number_for_two_images,
     ],
 )
 def test_bad_options_are_refused(make, detect, weights, folder, camera_yaml, tmp_path):
-    options, reason = make(weights=weights, camera_yaml=camera_yaml, tmp_path=tmp_path)
+    options, reason = make(
+        weights=weights, folder=folder, camera_yaml=camera_yaml, tmp_path=tmp_path
+    )
     run = detect(folder, *options)
     assert run.status == 2
     last = run.err.strip().splitlines()[-1]
     assert last.startswith("detect: ")
     assert re.search(reason, last), last
     assert not (run.folder / "results.json").exists()
+
+
+@pytest.mark.parametrize("value", ["0", "-700", "nan", "inf"])
+def test_a_focal_length_is_positive(detect, capsys, value):
+    with pytest.raises(SystemExit, match="2"):
+        detect("photos", "--weights", "w", f"--training-focal-length={value}")
+    assert f"{value} is no focal length; expected pixels" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("threshold", ["inf", "-inf", "nan"])
@@ -272,7 +354,8 @@ def test_an_image_too_large_for_the_memory_is_named(weights):
     assert outcome.unusable == [Unusable("1", "the network failed on it: not enough memory")]
 
 
-def test_an_interruption_leaves_what_was_found(tmp_path, weights):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_what_was_found(tmp_path, weights, sent):
     path = tmp_path / "long.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, SIZE[::-1])
     for _ in range(2000):
@@ -287,7 +370,7 @@ def test_an_interruption_leaves_what_was_found(tmp_path, weights):
     assert process.stdout.readline().startswith("detection2d")
     while not (out / "pictures/000001.jpg").exists():
         assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     text, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "interrupted, the results so far are written" in errors

@@ -9,7 +9,13 @@ from pycocotools.coco import COCO
 
 from centernet_ros.bag import SourceError
 from centernet_ros.class_names import COCO_CATEGORY_IDS, COCO_CLASSES
-from centernet_ros.detect.coco import category_ids, image_id, read_annotations, write_coco
+from centernet_ros.detect.coco import (
+    category_ids,
+    check_coco_names,
+    image_id,
+    read_annotations,
+    write_coco,
+)
 from centernet_ros.detect.frames import Unusable
 from centernet_ros.detect.records import (
     Record,
@@ -112,7 +118,7 @@ def test_kitti_files(tmp_path):
     walker, car = read_objects((tmp_path / "kitti/000003.txt").read_text())
     assert (walker.kind, walker.score) == ("Pedestrian", 0.25)
     assert (car.kind, car.location, car.dimensions) == ("Car", (1, 1.5, 20), (1.5, 1.75, 4.25))
-    assert (car.yaw, car.alpha, car.score) == (0.5, 0.25, 0.88)
+    assert (car.yaw, car.alpha, car.score) == (0.5, 0.25, 0.875)
     assert (tmp_path / "kitti/000007.txt").read_text() == ""
 
 
@@ -146,13 +152,38 @@ def test_coco_reads_its_results(tmp_path, results, kind):
     loaded = COCO(str(path)).loadRes(str(tmp_path / "coco.json"))
     entries = loaded.loadAnns(loaded.getAnnIds())
     assert [entry["image_id"] for entry in entries] == [139, 139]
-    box = next(entry for entry in entries if entry["score"] == 0.88)
+    box = next(entry for entry in entries if entry["score"] == 0.875)
     assert box["category_id"] == (2 if kind == "bbox" else 1)
     if kind == "bbox":
         assert box["bbox"] == [1.0, 2.0, 10.5, 20.25]
     else:
         assert len(box["keypoints"]) == 51
         assert box["keypoints"][:6] == [0.12, 1.12, 1.0, 2.12, 3.12, 1.0]
+
+
+def test_scores_with_the_authors_decimals(tmp_path):
+    records = [Record("139.png", (48, 96), SPACE)]
+    write_kitti(tmp_path, records, NAMES, score_decimals=2)
+    assert (tmp_path / "139.txt").read_text().splitlines()[1].endswith(" 0.50 0.88")
+    write_coco(tmp_path / "coco.json", records, NAMES, None, score_decimals=2)
+    scores = [entry["score"] for entry in json.loads((tmp_path / "coco.json").read_text())]
+    assert sorted(scores) == [0.25, 0.88]
+
+
+def test_coco_numbers_are_given_once(tmp_path):
+    check_coco_names(["1.png", "2.png"], None)
+    with pytest.raises(SourceError, match=r"give a/1\.png and b/1\.jpg one number, 1"):
+        check_coco_names(["a/1.png", "b/1.jpg"], None)
+    ids = read_annotations(annotations(tmp_path))
+    with pytest.raises(SourceError, match=r"give a/street\.jpg and b/street\.jpg one number, 139"):
+        check_coco_names(["a/street.jpg", "b/street.jpg"], ids)
+
+
+def test_annotations_may_begin_with_a_mark(tmp_path):
+    """Editors of another system write a byte order mark."""
+    path = annotations(tmp_path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_annotations(path).images == {"street.jpg": 139}
 
 
 def test_numbers_of_images(tmp_path):

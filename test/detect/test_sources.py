@@ -57,8 +57,12 @@ def test_images_of_one_name_are_told_apart(folder, tmp_path):
         cv2.imwrite(str(path), np.zeros((*SIZE, 3), np.uint8))
         paths.append(path)
     assert [item.name for item in read(*paths)] == ["left/1.png", "right/1.png"]
-    with pytest.raises(SourceError, match=r"left/1\.png is given twice"):
-        read(paths[0], paths[0])
+    # Also by another way: a name with ".." would leave the folder of the pictures.
+    detour = tmp_path / "left/../right/1.png"
+    assert [item.name for item in read(paths[0], detour)] == ["left/1.png", "right/1.png"]
+    for second in (paths[0], tmp_path / "right/../left/1.png"):
+        with pytest.raises(SourceError, match=r"left/1\.png is given twice"):
+            read(paths[0], second)
 
 
 def test_unreadable_images_are_named_and_the_others_are_read(folder):
@@ -84,6 +88,37 @@ def test_video(video):
     assert len(list(source.read())) == 5
 
 
+def with_times(path, seconds):
+    """Tell other times of the images of an MP4 file, ten a second until then."""
+    data = bytearray(path.read_bytes())
+    table = data.index(b"stts")
+    rate = int.from_bytes(data[table + 16 : table + 20], "big") * 10
+    steps = [*np.diff(seconds), 0.1]
+    entries = [(1).to_bytes(4, "big") + round(s * rate).to_bytes(4, "big") for s in steps]
+    data[table + 8 : table + 20] = len(entries).to_bytes(4, "big") + b"".join(entries)
+    grown = 8 * (len(entries) - 1)
+    for box in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stts"):
+        size = data.index(box) - 4
+        length = int.from_bytes(data[size : size + 4], "big") + grown
+        data[size : size + 4] = length.to_bytes(4, "big")
+    # The list of edits ends with the old duration.
+    path.write_bytes(data.replace(b"edts", b"free"))
+
+
+def test_a_video_of_no_constant_rate(tmp_path):
+    """As telephones record them: each image has its own time."""
+    path = tmp_path / "phone.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10.0, SIZE[::-1])
+    for _ in range(5):
+        writer.write(np.zeros((*SIZE, 3), np.uint8))
+    writer.release()
+    with_times(path, [0, 0.1, 0.3, 1.3, 2.0])
+    items = read(path)
+    assert all(isinstance(item, Frame) for item in items)
+    seconds = [item.stamp / 10**9 for item in items]
+    assert seconds == pytest.approx([0, 0.1, 0.3, 1.3, 2.0], abs=1e-3)
+
+
 def test_a_video_that_ends_early_is_told(tmp_path, capfd):
     path = tmp_path / "long.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, SIZE[::-1])
@@ -98,6 +133,19 @@ def test_a_video_that_ends_early_is_told(tmp_path, capfd):
     assert all(isinstance(item, Frame) for item in read_ones)
     assert last.reason == f"ends after {len(read_ones)} of about 40 images: it is damaged"
     assert capfd.readouterr().err == ""
+
+
+def test_photographs_lie_as_their_labels_say(tmp_path):
+    """Upright as people see them, unless only the stored picture has the labelled size."""
+    path = tmp_path / "1.jpg"
+    jpeg = cv2.imencode(".jpg", np.zeros((16, 32, 3), np.uint8))[1].tobytes()
+    turned = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    segment = b"\xff\xe1" + (8 + len(turned)).to_bytes(2, "big") + b"Exif\0\0" + turned
+    path.write_bytes(jpeg[:2] + segment + jpeg[2:])
+    shapes = {None: (32, 16), (32, 16): (32, 16), (16, 32): (16, 32), (5, 5): (32, 16)}
+    for size, shape in shapes.items():
+        (item,) = read(path, sizes={} if size is None else {"1.jpg": size})
+        assert item.image.shape[:2] == shape
 
 
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
@@ -217,6 +265,10 @@ def undistort_without_calibration(folder, **_):
     return [folder], {"undistort": True}, "--undistort need a calibration"
 
 
+def undistort_kitti(kitti, **_):
+    return [kitti], {"undistort": True}, "KITTI's images are rectified: leave --undistort out"
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -233,6 +285,7 @@ def undistort_without_calibration(folder, **_):
         a_folder_without_camera,
         kitti_without_calib,
         undistort_without_calibration,
+        undistort_kitti,
     ],
 )
 def test_what_cannot_be_read_is_refused(make, tmp_path, folder, video, write_bag, kitti):
