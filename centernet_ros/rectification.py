@@ -103,7 +103,12 @@ class Rectification:
         xs = torch.stack([x1, x, x2, x1, x2, x1, x, x2], dim=1)
         ys = torch.stack([y1, y1, y1, y, y, y2, y2, y2], dim=1)
         outline = self.to_raw(torch.stack([xs, ys], dim=2))
-        boxes = torch.cat([outline.amin(dim=1), outline.amax(dim=1)], dim=1).float()
+        low, high = outline.amin(dim=1), outline.amax(dim=1)
+        # A negative size, which a network may answer, stays one.
+        inverted = torch.stack([x2 < x1, y2 < y1], dim=1)
+        boxes = torch.cat(
+            [torch.where(inverted, high, low), torch.where(inverted, low, high)], dim=1
+        ).float()
         if isinstance(results, Poses):
             keypoints = self.to_raw(results.keypoints).float()
             return dataclasses.replace(results, boxes=boxes, keypoints=keypoints)

@@ -112,6 +112,9 @@ def test_boxes_enclose_the_bent_box_and_joints_bend():
     corners = rectification.to_raw(boxes[:, :2]).float()
     assert (raw[:, :2] <= corners + 1e-3).all()
     assert (raw[:, 2:] >= rectification.to_raw(boxes[:, 2:]).float() - 1e-3).all()
+    # A negative size, which a network may answer, stays one.
+    inverted = Detections2D(boxes[:, [2, 1, 0, 3]], **values)
+    assert rectification.results_to_raw(inverted).boxes.equal(raw[:, [2, 1, 0, 3]])
     # Beyond the image nothing runs wild.
     assert raw[1, 0] > -100
     keypoints = torch.full((2, 17, 2), 150.0)

@@ -123,7 +123,8 @@ class Task(ABC, Generic[Result]):
     def collect(self, values: Values, max_detections: int) -> dict[str, Tensor]:
         """What the values at the best peaks say of objects on the grid: (B, K, ...) each.
 
-        It runs on the device of the values and never looks at one, so that it can be recorded.
+        It runs on the device of the values. On a GPU it never looks at one, so that it can be
+        recorded.
         """
 
     @abstractmethod

@@ -138,14 +138,15 @@ class Peaks:
 def find_peaks(heatmap: Tensor, count: int) -> Peaks:
     """Cells of a (B, C, H, W) map of probabilities that no 3x3 neighbour exceeds, the best `count`.
 
-    This replaces non-maximum suppression (paper, section 4). Every cell of a plateau is a peak.
+    This replaces non-maximum suppression (paper, section 4). Every cell of a plateau is a peak. Of
+    equal scores at the limit any are kept.
     """
     if heatmap.device.type == "cpu":
         for factor in ROWS_OF_A_PEAK:
             found = _peaks_in_best_rows(heatmap, count, factor * count)
             if found is not None:
                 return found
-    # First the best of each class, then the best of those, so that ties fall as in the authors'.
+    # First the best of each class, then the best of those, as the authors do.
     scores, indices = channel_peaks(heatmap, count)
     channels, per_class = scores.shape[1:]
     scores, order = scores.flatten(1).topk(min(count, channels * per_class))

@@ -62,7 +62,7 @@ def to_box(dimensions: Sequence[float], location: Sequence[float], yaw: float) -
     x, y, z = location
     # A quarter turn about x brings up from the optical frame's z to its -y; the yaw follows.
     cos, sin = math.cos(yaw / 2) * math.sqrt(0.5), math.sin(yaw / 2) * math.sqrt(0.5)
-    pose = _pose(_point(x, y - height / 2, z), _quaternion(cos, sin, -sin, cos))
+    pose = _pose(_point(x, y - dimensions[0] / 2, z), _quaternion(cos, sin, -sin, cos))
     return _box(pose, _size(length, width, height))
 
 

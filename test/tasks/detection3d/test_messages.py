@@ -241,7 +241,8 @@ def test_negative_sizes_are_none():
     size, centre = array.detections[0].bbox.size, array.detections[0].bbox.center.position
     assert (size.x, size.z) == (0, 0)
     assert size.y == pytest.approx(1.8)
-    assert centre.y == pytest.approx(1.6)
+    # The bottom face that was given lies half of that height from the centre that was found.
+    assert centre.y == pytest.approx(1.6 + 0.5)
 
 
 @pytest.mark.parametrize(

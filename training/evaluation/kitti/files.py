@@ -60,7 +60,7 @@ def _check(labels: Path, results: Path, names: Sequence[str]) -> None:
 
 def _read(path: Path, *, scored: bool) -> list[KittiObject]:
     try:
-        objects = read_objects(path.read_text())
+        objects = read_objects(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from None
     if scored and any(item.score is None for item in objects):
