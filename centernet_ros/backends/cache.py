@@ -88,6 +88,13 @@ def say(text: str) -> None:
     print(f"centernet_ros: {text}", file=sys.stderr, flush=True)
 
 
+def remove_temporary_folder() -> None:
+    """Remove what was converted for this run only; for who does not wait for Python's end."""
+    if _temporary_folder.cache_info().currsize:
+        shutil.rmtree(_temporary_folder(), ignore_errors=True)
+        _temporary_folder.cache_clear()
+
+
 def _writable_folder() -> tuple[Path, str]:
     """The cache or, where it cannot be written, a temporary folder; and how long that is kept."""
     try:
@@ -105,7 +112,7 @@ def _writable_folder() -> tuple[Path, str]:
 @functools.cache
 def _temporary_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="centernet_ros."))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(remove_temporary_folder)
     return folder
 
 

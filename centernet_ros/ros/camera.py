@@ -11,7 +11,7 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from centernet_ros.ros.pairing import Arrival, Pairing
+from centernet_ros.ros.pairing import PATIENCE, Arrival, Pairing
 from centernet_ros.ros.subscription import FittingSubscription
 from centernet_ros.stamps import to_nanoseconds
 
@@ -83,10 +83,14 @@ class Camera:
         # A steady clock: a paused simulation must not stop the watch.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(LOOK_PERIOD, self._look, clock=steady)
+        # Runs while an image waits for its camera_info.
+        self._patience = node.create_timer(PATIENCE / 2, self._flush, clock=steady)
+        self._patience.cancel()
 
     def destroy(self) -> None:
         """Unsubscribe."""
-        self._node.destroy_timer(self._timer)
+        for timer in (self._timer, self._patience):
+            self._node.destroy_timer(timer)
         for subscription in self._subscriptions():
             subscription.destroy()
 
@@ -103,17 +107,25 @@ class Camera:
             self._take(arrival)
         else:
             self._pairing.add_image(arrival)
+            if self._pairing.waiting:
+                self._patience.reset()
 
     def _receive_info(self, message: CameraInfo) -> None:
         assert self._pairing is not None
         self._pairing.add_info(to_nanoseconds(message.header.stamp), message)
+        if not self._pairing.waiting:
+            self._patience.cancel()
+
+    def _flush(self) -> None:
+        assert self._pairing is not None
+        self._pairing.flush()
+        if not self._pairing.waiting:
+            self._patience.cancel()
 
     def _look(self) -> None:
         """Fit the subscriptions to the publishers of the moment, and watch for silence."""
         for subscription in self._subscriptions():
             subscription.fit()
-        if self._pairing is not None:
-            self._pairing.flush()
         now = time.monotonic()
         self._watch(self.images, "image", now, self._silent_since)
         # A calibration that came once is enough.

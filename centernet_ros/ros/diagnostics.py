@@ -32,6 +32,7 @@ class NodeHealth:
         precision: numbers that it computes with.
         gpu_memory: bytes that PyTorch holds and bytes there are; None without a GPU.
         failure: why a GPU was given up; empty where none was.
+        executor_failure: why a faster executor is not used; empty where none failed.
     """
 
     state: str
@@ -42,6 +43,7 @@ class NodeHealth:
     precision: str = ""
     gpu_memory: tuple[int, int] | None = None
     failure: str = ""
+    executor_failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,9 @@ class CameraHealth:
         patience: seconds of silence that are no fault; 0 for any.
         timings: of its newest images, the last one at the end.
         rejection: why its last unusable image was so.
-        calibrated: whether the task needs its calibration.
-        problem: why its last image had no place in space; empty where it had one.
+        calibrated: whether its calibration is needed.
+        in_space: whether the task tells places in space; else images are only rectified by it.
+        problem: why it could not be used for the last image with results; empty where it could.
     """
 
     name: str
@@ -72,6 +75,7 @@ class CameraHealth:
     timings: Sequence[Timing] = ()
     rejection: str = ""
     calibrated: bool = False
+    in_space: bool = False
     problem: str = ""
 
     def new(self, count: str) -> int:
@@ -99,6 +103,7 @@ def node_status(name: str, health: NodeHealth) -> DiagnosticStatus:
         "backend": health.backend,
         "precision": health.precision,
         "GPU failure": health.failure,
+        "executor failure": health.executor_failure,
     }
     if health.gpu_memory is not None:
         held, total = (size / 2**20 for size in health.gpu_memory)
@@ -136,6 +141,9 @@ def camera_status(name: str, health: CameraHealth) -> DiagnosticStatus:
 def _verdict(health: CameraHealth) -> tuple[bytes, str]:
     """Level and sentence: the first fault there is."""
     rejected, stale = health.new("rejected"), health.new("stale")
+    # What the last image lacked is no news where there was none since.
+    unplaced = health.calibrated and health.problem and health.new("processed")
+    missing = "no 3D" if health.in_space else "cannot rectify"
     faults = (
         (
             health.silence > (health.patience or math.inf),
@@ -149,7 +157,7 @@ def _verdict(health: CameraHealth) -> tuple[bytes, str]:
         ),
         (rejected, WARN, f"{rejected} images cannot be used: the last one {health.rejection}"),
         (stale, WARN, f"{stale} images older than max_age are left out"),
-        (health.calibrated and health.problem, WARN, f"no 3D: {health.problem}"),
+        (unplaced, WARN, f"{missing}: {health.problem}"),
         (health.new("idle"), OK, "idle: nobody listens, or the node is disabled"),
     )
     processed, received = health.rate("processed"), health.rate("received")

@@ -60,6 +60,7 @@ class Engine:
         self._logger = logger
         self._detector: Detector | None = None
         self.failure = ""
+        self._told_failure = ""
         self.threads = torch.get_num_threads()
         try:
             self.preset = self.detector.preset
@@ -87,6 +88,12 @@ class Engine:
         """Numbers that the network computes with; what was asked for as long as none is loaded."""
         backend = None if self._detector is None else self._detector.backend
         return getattr(backend, "precision", self._parameters.precision)
+
+    @property
+    def executor_failure(self) -> str:
+        """Why a faster executor is not used; empty as long as none has failed."""
+        backend = None if self._detector is None else self._detector.backend
+        return backend.failure if isinstance(backend, Standby) else ""
 
     def warm_up(self, batch: int) -> None:
         """Run with as many images: the first run is slow, on a GPU also the second (recording)."""
@@ -129,7 +136,15 @@ class Engine:
         results = detector.decode(maps, views)  # which waits for the device
         network = watch.seconds()
         rest = time.monotonic() - prepared - network
+        self._tell_executor_failure()
         return results, StageTimes(prepared - start, network, rest)
+
+    def _tell_executor_failure(self) -> None:
+        """Say it in the node's log, once: the executor itself can only print."""
+        failure = self.executor_failure
+        if failure and failure != self._told_failure:
+            self._logger.warning(failure)
+        self._told_failure = failure
 
     def _share_processor(self, backend: Backend, shape: Sequence[int]) -> None:
         """Leave PyTorch one thread where another library answers inputs of a shape, else all."""

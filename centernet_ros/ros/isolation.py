@@ -75,16 +75,25 @@ def _lock(domain: int) -> IO[str] | None:
     """Lock a domain's file; None where another process holds it. The system frees dead locks."""
     path = Path(tempfile.gettempdir()) / f"centernet_ros-domain-{domain}.lock"
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except PermissionError:  # left by another user
+        file = os.fdopen(_open(path))
+    except PermissionError:  # another user's, who lets nobody read it
         return None
-    file = os.fdopen(descriptor, "r+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
         return None
     return file
+
+
+def _open(path: Path) -> int:
+    """Open a file for reading, which is enough to lock it; made where there is none."""
+    flags = os.O_RDONLY | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_CREAT, 0o666)
+    except PermissionError:
+        # In /tmp Linux lets nobody "create" what another user has left (fs.protected_regular).
+        return os.open(path, flags)
 
 
 def _is_quiet(domain: int) -> bool:

@@ -40,6 +40,9 @@ def main(args: Sequence[str] | None = None, open_detector: OpenDetector | None =
     if threading.active_count() > 1:
         # Converting a network for another executor takes up to a minute and cannot be broken off.
         # What it writes gets its name when it is whole.
+        from centernet_ros.backends.cache import remove_temporary_folder
+
+        remove_temporary_folder()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

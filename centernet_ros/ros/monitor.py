@@ -35,7 +35,7 @@ class Monitor:
         """Begin to report.
 
         Args:
-            node: node with `parameters`, `enabled`, `engine` and `streams`.
+            node: node with `state`, `parameters`, `enabled`, `engine` and `streams`.
         """
         self._node = node
         self._looks: dict[Stream, _Look] = {}
@@ -61,11 +61,11 @@ class Monitor:
         engine: Engine | None = self._node.engine
         detector = engine.loaded if engine is not None else None
         if engine is None or detector is None:
-            state = "unconfigured" if engine is None else "loading the network"
+            state = self._node.state if engine is None else "loading the network"
             failure = "" if engine is None else engine.failure
             return NodeHealth(state, self._node.enabled, failure=failure)
         return NodeHealth(
-            state="active" if self._node.streams else "inactive",
+            state=self._node.state,
             enabled=self._node.enabled,
             task=engine.preset.task,
             device=str(detector.device),
@@ -73,6 +73,7 @@ class Monitor:
             precision=engine.precision,
             gpu_memory=gpu_memory(detector.device),
             failure=engine.failure,
+            executor_failure=engine.executor_failure,
         )
 
     def _look(self, stream: Stream) -> _Look:
@@ -95,6 +96,7 @@ class Monitor:
             timings=stream.timings,
             rejection=stream.rejection,
             calibrated=stream.calibrator is not None,
+            in_space=stream.outputs.in_space,
             problem=stream.problem,
         )
 

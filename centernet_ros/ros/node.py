@@ -20,7 +20,12 @@ from centernet_ros.ros.mailbox import Mailbox
 from centernet_ros.ros.monitor import Monitor
 from centernet_ros.ros.outputs import Labels, Outputs
 from centernet_ros.ros.pairing import Arrival
-from centernet_ros.ros.parameters import NodeParameters, changed_parameters, declare_parameters
+from centernet_ros.ros.parameters import (
+    NodeParameters,
+    changed_parameters,
+    declare_parameters,
+    idle_overrides,
+)
 from centernet_ros.ros.resources import find_file
 from centernet_ros.ros.selection import least_scores
 from centernet_ros.ros.stream import Stream, prefix_of
@@ -56,6 +61,7 @@ class CenterNetNode(LifecycleNode):
     what it publishes are in docs/node.md.
 
     Attributes:
+        state: of the life cycle, such as `inactive`.
         parameters: the values of the moment.
         enabled: whether images are worked on, as the service `~/enable` says.
         streams: the cameras of an active node, with what became of their images.
@@ -92,6 +98,12 @@ class CenterNetNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._set_parameters)
         self.create_service(SetBool, "~/enable", self._enable)
         self._monitor = Monitor(self)
+
+    @property
+    def state(self) -> str:
+        """Where the node is in its life cycle."""
+        label: str = self._state_machine.current_state[1]
+        return label
 
     @property
     def engine(self) -> Engine | None:
@@ -183,21 +195,31 @@ class CenterNetNode(LifecycleNode):
         for i, outputs in enumerate(self._outputs):
             calibrated = in_space or parameters.undistort
             self.streams.append(Stream(self, i, mailbox, outputs, calibrated=calibrated))
+        if overrides := idle_overrides(self):
+            self.get_logger().warning(
+                f"without effect: {', '.join(overrides)}; only history, depth and reliability of "
+                "subscriptions can be overridden, such as "
+                f"qos_overrides.{self.streams[0].topic}.subscription.depth"
+            )
         self._worker = Worker(self, self._engine, self.streams, mailbox, self._transforms)
 
     def _deactivate(self) -> None:
         for stream in self.streams:
             stream.destroy()
+        self.streams = []
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
-        self.streams = []
         if self._transforms is not None:
             self._transforms.destroy()
             self._transforms = None
 
     def _clean_up(self) -> None:
-        self._deactivate()
+        try:
+            self._deactivate()
+        except TimeoutError as error:  # what comes now is the end all the same
+            if self.context.ok():
+                self.get_logger().error(str(error))
         for outputs in self._outputs:
             outputs.destroy()
         self._outputs = []

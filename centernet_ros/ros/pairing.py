@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,10 +55,15 @@ class Pairing:
         self._deliver = deliver
         self._infos: OrderedDict[int, Any] = OrderedDict()
         self._waiting: Arrival | None = None
-        self._overdue: Arrival | None = None
+        self._found: Arrival | None = None
         self._misses = 0
         self._unpaired: int | None = None
         """Stamp of the last image that got the newest."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an image waits, so that `flush` is to be called."""
+        return self._waiting is not None
 
     def add_image(self, arrival: Arrival) -> None:
         """Take an image; it is delivered now, or when its camera_info comes."""
@@ -87,16 +91,17 @@ class Pairing:
             self._misses = 0
 
     def flush(self) -> None:
-        """Deliver an image that has waited long enough; to be called regularly.
+        """Deliver an image that has waited long enough; to be called twice in its `PATIENCE`.
 
-        It goes with the second call that finds it too old: between the two a busy executor calls
-        `add_info` with what came in time.
+        It goes with the second call that finds it: between the two a busy executor calls `add_info`
+        with what came in time.
         """
-        if self._waiting and time.monotonic() > self._waiting.monotonic_time + PATIENCE:
-            if self._overdue is self._waiting:
-                self._give_up()
-            else:
-                self._overdue = self._waiting
+        if self._waiting is None:
+            return
+        if self._found is self._waiting:
+            self._give_up()
+        else:
+            self._found = self._waiting
 
     def _give_up(self) -> None:
         assert self._waiting is not None

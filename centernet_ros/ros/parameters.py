@@ -51,7 +51,7 @@ class NodeParameters:
         ("",),
         "Names of several cameras: each has its own topics below its name, such as front/image. "
         "Without any there is one camera, and names of topics have no prefix.",
-        pattern=r"|[A-Za-z]\w*",
+        pattern=r"|[A-Za-z][A-Za-z0-9_]*",
         known="names of letters, digits and underscores",
     )
     image_transport: str = parameter(
@@ -203,7 +203,10 @@ DEFAULTS: dict[str, Any] = {
 """As ROS and parameter files hold them."""
 
 RCLPY_PARAMETERS = ("use_sim_time", "start_type_description_service")
-"""Every node has these, and `qos_overrides.*`."""
+"""Every node has these, and those below `QOS_OVERRIDES`."""
+
+QOS_OVERRIDES = "qos_overrides."
+"""What topics a node has shows only when it is active: see `idle_overrides`."""
 
 
 def declare_parameters(node: Node) -> NodeParameters:
@@ -215,7 +218,7 @@ def declare_parameters(node: Node) -> NodeParameters:
     overrides = {name: parameter.value for name, parameter in node._parameter_overrides.items()}
     for name in overrides:
         # rclpy passes over what nobody declares: a misspelt key would keep its default unnoticed.
-        if name not in RULES and name not in RCLPY_PARAMETERS and "qos_overrides." not in name:
+        if name not in (*RULES, *RCLPY_PARAMETERS) and not name.startswith(QOS_OVERRIDES):
             raise ValueError(
                 f"unknown parameter {name!r}; known: {', '.join([*RULES, *RCLPY_PARAMETERS])}"
             )
@@ -228,6 +231,15 @@ def declare_parameters(node: Node) -> NodeParameters:
     for name, rule in RULES.items():
         node.declare_parameter(name, DEFAULTS[name], rule.descriptor(DEFAULTS[name]))
     return parameters
+
+
+def idle_overrides(node: Node) -> list[str]:
+    """Qualities of service that were given, but belong to nothing that the node has subscribed."""
+    return [
+        name
+        for name in node._parameter_overrides
+        if name.startswith(QOS_OVERRIDES) and not node.has_parameter(name)
+    ]
 
 
 def changed_parameters(

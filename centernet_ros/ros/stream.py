@@ -74,7 +74,7 @@ class Stream:
         outputs: its publishers.
         calibrator: reads its camera_infos; None where the task needs none.
         counts: what became of its images.
-        problem: why its last image had no place in space; empty where it had one.
+        problem: why its last image had no place in space, or was not rectified; empty where none.
         rejection: why its last unusable image was so; empty where none was.
         timings: of its newest images, at most `REMEMBERED`.
         began: time of `time.monotonic` when it subscribed.

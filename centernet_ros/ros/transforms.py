@@ -14,7 +14,10 @@ PATIENCE = 0.05
 """Seconds that the worker waits for a transform that is still on its way."""
 
 TRIES = 3
-"""Images of a frame without a transform after which it waits no more: other cameras would pay."""
+"""Images of a frame without a transform after which it waits seldom: other cameras would pay."""
+
+RETRY = 10
+"""Each so many images without one it waits again: TF may only be late, and is worth it then."""
 
 BACKWARDS = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-1), on_clock_change=True)
 """A bag that begins anew, or a simulation: TF would refuse what is older than all it knows."""
@@ -63,7 +66,9 @@ class Transforms:
         stamp, frame = header.stamp, header.frame_id
         if (stamp.sec, stamp.nanosec) == (0, 0):  # which TF takes for the newest it has
             raise TransformError("the image has no stamp, so that TF cannot tell where it was")
-        patience = Duration(seconds=PATIENCE if self._missed[frame] < TRIES else 0)
+        missed = self._missed[frame]
+        waits = missed < TRIES or missed % RETRY == 0
+        patience = Duration(seconds=PATIENCE if waits else 0)
         try:
             transform = self._buffer.lookup_transform(
                 self._target_frame, frame, Time.from_msg(stamp), timeout=patience

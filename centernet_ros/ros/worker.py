@@ -20,6 +20,7 @@ from centernet_ros.ros.mailbox import Mailbox
 from centernet_ros.ros.pairing import Arrival
 from centernet_ros.ros.parameters import NodeParameters
 from centernet_ros.ros.stream import Stream
+from centernet_ros.ros.throttle import Throttle
 from centernet_ros.ros.transforms import TransformError, Transforms
 from centernet_ros.structures import Detections2D
 
@@ -60,9 +61,16 @@ class Worker:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the images in work and end the thread."""
+        """Finish the images in work and end the thread.
+
+        Raises:
+            TimeoutError: It did not end in time; may be tried again.
+        """
         self._mailbox.close()
-        self._thread.join(STOP_TIMEOUT if self._node.context.ok() else SHUT_DOWN_TIMEOUT)
+        patience = STOP_TIMEOUT if self._node.context.ok() else SHUT_DOWN_TIMEOUT
+        self._thread.join(patience)
+        if self._thread.is_alive():
+            raise TimeoutError(f"the images in work are not done after {patience:g} s")
 
     @torch.inference_mode()  # which spares every small step of decoding a few microseconds
     def _run(self) -> None:
@@ -98,54 +106,78 @@ class Worker:
         return True
 
     def _detect(self, batch: Sequence[Frame], parameters: NodeParameters) -> None:
-        """Results of images of one input size, published camera by camera."""
+        """Results of images of one input size, published camera by camera, then drawn."""
         images, views = [frame.image for frame in batch], [frame.view for frame in batch]
         # What is published is selected afterwards, out of no fewer peaks than the network's own
         # number: some may be of classes that are left out.
         engine = self._engine
         engine.max_detections = max(parameters.max_detections, engine.preset.max_detections)
-        results, times = engine.detect(images, views)
-        done = time.monotonic()
-        for frame, result in zip(batch, results, strict=True):
+        answers, times = engine.detect(images, views)
+        published = []
+        for frame, raw in zip(batch, answers, strict=True):
             with self._guard(frame.stream):
-                self._publish(frame, result, parameters)
+                begun = time.monotonic()
+                published.append((frame, self._publish(frame, raw, parameters)))
                 frame.stream.counts.processed += 1
-                frame.stream.add_timing(self._timing(frame, times, done))
+                frame.stream.add_timing(self._timing(frame, times, begun))
+        # A drawing takes its time: the results of other cameras do not wait for it.
+        for frame, results in published:
+            if parameters.draw and frame.stream.outputs.drawing_wanted:
+                self._draw(frame, results, birdseye=parameters.birdseye)
 
-    def _publish(self, frame: Frame, raw: Detections2D, parameters: NodeParameters) -> None:
-        """Send the results of one image, and draw them if anyone looks."""
+    def _publish(self, frame: Frame, raw: Detections2D, parameters: NodeParameters) -> Detections2D:
+        """Send the results of one image; gives them in pixels of the frame's image."""
         stream, header = frame.stream, frame.arrival.message.header
         results = finish(frame, raw, self._engine.preset.class_names, parameters)
         ids = stream.identify(results, frame.arrival.stamp, parameters)
-        stream.problem, transform = frame.geometry.problem, None
-        if not stream.problem and self._transforms is not None and stream.outputs.move_wanted:
-            try:
-                transform = self._transforms.to_target(header)
-            except TransformError as error:
-                stream.problem = str(error)
+        transform, stream.problem = self._place(frame)
         if stream.problem:
-            stream.counts.unplaced += 1
+            self._count_unplaced(stream)
             results = flat(results)
-            what = "no 3D boxes for" if stream.outputs.in_space else "cannot rectify images of"
-            self._warn(stream, f"{what} {stream.topic}: {stream.problem}")
         stream.outputs.publish_results(in_camera_pixels(frame, results), header, ids, transform)
-        if parameters.draw and stream.outputs.drawing_wanted:
-            camera = frame.geometry.camera
-            stream.outputs.publish_drawing(
-                frame.image, results, camera, header, birdseye=parameters.birdseye
-            )
+        return results
 
-    def _timing(self, frame: Frame, times: StageTimes, done: float) -> Timing:
+    def _place(self, frame: Frame) -> tuple[Any, str]:
+        """The transform of places in space, None where none is wanted; and why there are none."""
+        transforms, problem = self._transforms, frame.geometry.problem
+        if problem or transforms is None or not frame.stream.outputs.move_wanted:
+            return None, problem
+        try:
+            return transforms.to_target(frame.arrival.message.header), ""
+        except TransformError as error:
+            return None, str(error)
+
+    def _count_unplaced(self, stream: Stream) -> None:
+        """Count an image whose camera is not known well enough, and say so."""
+        what = "cannot rectify images of"
+        if stream.outputs.in_space:
+            stream.counts.unplaced += 1
+            what = "no 3D boxes for"
+        self._warn(stream, f"{what} {stream.topic}: {stream.problem}")
+
+    def _draw(self, frame: Frame, results: Detections2D, *, birdseye: bool) -> None:
+        """Send the image with its results drawn on it."""
+        header, camera = frame.arrival.message.header, frame.geometry.camera
+        try:
+            frame.stream.outputs.publish_drawing(
+                frame.image, results, camera, header, birdseye=birdseye
+            )
+        except Exception as error:  # its results were sent: the image is not a rejected one
+            if self._node.context.ok():
+                details = traceback.format_exc().rstrip()
+                self._complain(frame.stream, f"cannot be drawn: {error}", details)
+
+    def _timing(self, frame: Frame, times: StageTimes, begun: float) -> Timing:
         """Where the time of an image went.
 
         Args:
             frame: the image.
             times: of its batch in the network's stages.
-            done: time of `time.monotonic` after these stages.
+            begun: time of `time.monotonic` when its results were taken up after these stages.
         """
         arrival, counts = frame.arrival, frame.stream.counts
         preprocess = frame.seconds + times.prepare
-        passed = done - arrival.monotonic_time
+        passed = begun - arrival.monotonic_time
         return Timing(
             header=arrival.message.header,
             received=(arrival.clock_time - arrival.stamp) / 1e9,
@@ -154,7 +186,7 @@ class Worker:
             preprocess=preprocess,
             network=times.network,
             decode=times.decode,
-            publish=time.monotonic() - done,
+            publish=time.monotonic() - begun,
             total=(self._node.get_clock().now().nanoseconds - arrival.stamp) / 1e9,
             frames_received=counts.received,
             frames_processed=counts.processed,
@@ -179,7 +211,10 @@ class Worker:
         stream.counts.rejected += 1
         stream.rejection = reason
         count = f" ({stream.counts.rejected} such images so far)"
-        if self._warn(stream, f"image on {stream.topic} {reason}", count) and details:
+        self._complain(stream, reason, details, count)
+
+    def _complain(self, stream: Stream, reason: str, details: str, addition: str = "") -> None:
+        if self._warn(stream, f"image on {stream.topic} {reason}", addition) and details:
             self._node.get_logger().error(details)
 
     def _warn(self, stream: Stream, text: str, addition: str = "") -> bool:
@@ -196,25 +231,3 @@ def batches(frames: Sequence[Frame]) -> list[list[Frame]]:
     for frame in frames:
         groups.setdefault(frame.view.input_size, []).append(frame)
     return list(groups.values())
-
-
-class Throttle:
-    """Keeps a log readable when every image brings a warning."""
-
-    PERIOD = 1.0
-    """Seconds between any two warnings."""
-    REPEAT_PERIOD = 10.0
-    """Seconds between two warnings of the same text."""
-
-    def __init__(self) -> None:
-        self._last_text = ""
-        self._last_time = float("-inf")
-
-    def allows(self, text: str) -> bool:
-        """Whether a text may be logged now; if so, it counts as logged."""
-        now = time.monotonic()
-        period = self.REPEAT_PERIOD if text == self._last_text else self.PERIOD
-        if now < self._last_time + period:
-            return False
-        self._last_text, self._last_time = text, now
-        return True

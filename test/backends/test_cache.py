@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from centernet_ros.backends import cache
 from centernet_ros.backends.cache import DIGEST, KEPT, cache_folder, cached, model_key
 
 
@@ -193,3 +194,14 @@ def test_key_follows_weights_network_and_facts():
     with torch.no_grad():
         model.weight[0, 0, 0, 0] += 1e-6
     assert key != model_key(model, "openvino", "1")
+
+
+def test_a_folder_for_one_run_can_be_removed_before_pythons_end(monkeypatch):
+    monkeypatch.setattr(cache, "cache_folder", lambda: Path("/dev/null/nowhere"))
+    cache.remove_temporary_folder()  # there is none
+    folder = cached("key", Builder(), "").parent
+    assert folder.is_dir()
+    cache.remove_temporary_folder()
+    assert not folder.exists()
+    assert cached("key", Builder(), "").is_dir(), "and there may be another one"
+    cache.remove_temporary_folder()

@@ -1,8 +1,14 @@
 """Publishers of either reliability, and warnings that say why no image comes."""
 
+import time
+
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray
+
+from centernet_ros.ros import camera as module
+from centernet_ros.ros.camera import Camera
+from centernet_ros.ros.pairing import MISSES, PATIENCE
 
 WARN_EARLY = ("-p", "no_image_warning:=0.5", "-r", "__ns:=/front", "-r", "image:=cam/raw")
 
@@ -50,3 +56,32 @@ def test_publishers_of_either_reliability_come_and_go(peer, node, picture, image
 def test_forced_reliability_says_why_nothing_comes(peer, rear_node):
     with peer.publishing(Image, "/rear/image", reliable=False):
         rear_node.wait_for_output(r"no image on /rear/image .* offer best effort", 60)
+
+
+def test_an_image_waits_for_its_camera_info_no_longer_than_promised(
+    peer, monkeypatch, picture, image_message
+):
+    monkeypatch.setattr(module, "LOOK_PERIOD", 1000.0)  # far too seldom for an image
+    waited = []
+    camera = Camera(
+        peer.node,
+        "waiting/",
+        transport="raw",
+        reliability="auto",
+        calibrated=True,
+        on_image=lambda arrival: waited.append(time.monotonic() - arrival.monotonic_time),
+        no_image_warning=lambda: 0.0,
+    )
+    image = image_message(picture((48, 64)))
+    try:
+        with peer.publishing(Image, "waiting/image") as publisher:
+            peer.spin_until(publisher.get_subscription_count)
+            for i in range(MISSES):
+                publisher.publish(image)
+                peer.spin_until(lambda i=i: len(waited) > i)
+            assert min(waited) > 0.9 * PATIENCE
+            # A busy machine makes single ones late.
+            assert min(waited) < 2 * PATIENCE
+            assert camera._patience.is_canceled(), "nothing runs where nothing waits"
+    finally:
+        camera.destroy()

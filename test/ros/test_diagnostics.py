@@ -31,6 +31,7 @@ CAMERA = CameraHealth(
     patience=5.0,
     timings=[Timing(total=total, network=total / 2) for total in (0.04, 0.2, 0.05)],
     calibrated=True,
+    in_space=True,
 )
 
 
@@ -89,6 +90,7 @@ def test_before_the_first_image_there_are_no_times():
         ),
         ({"stale": 4}, WARN, "4 images older than max_age are left out"),
         ({"problem": "K[0] is 0"}, WARN, "no 3D: K[0] is 0"),
+        ({"problem": "K[0] is 0", "in_space": False}, WARN, "cannot rectify: K[0] is 0"),
         ({"idle": 60}, OK, "idle: nobody listens, or the node is disabled"),
     ],
 )
@@ -100,6 +102,15 @@ def test_what_can_be_wrong(changes, level, message):
 def test_a_fault_that_is_over_is_told_no_more():
     before = dataclasses.replace(CAMERA.before, rejected=7, stale=3)
     assert camera(before=before, rejected=7, stale=3, rejection="is unusable").level == OK
+
+
+def test_an_image_without_places_is_no_fault_once_nothing_is_processed_any_more():
+    """As where the last one who listened has gone."""
+    counts = dataclasses.replace(CAMERA.before, unplaced=1)
+    now = {"processed": CAMERA.before.processed, "unplaced": 1, "idle": 60}
+    status = camera(before=counts, problem="K[0] is 0", **now)
+    assert (status.level, status.message) == (OK, "idle: nobody listens, or the node is disabled")
+    assert values(status)["calibration"] == "K[0] is 0"
 
 
 def test_silence_is_no_fault_where_no_warning_is_wanted():
@@ -119,6 +130,13 @@ def test_the_node():
     assert (told["task"], told["backend"], told["precision"]) == ("detection3d", "torch", "float16")
     assert told["GPU memory held (MiB)"] == "1024"
     assert told["GPU memory (MiB)"] == "16384"
+
+
+def test_why_a_faster_executor_is_not_used_is_told():
+    assert values(node_status("centernet", NODE))["executor failure"] == ""
+    reason = "openvino cannot be used: no such instruction"
+    failed = node_status("centernet", dataclasses.replace(NODE, executor_failure=reason))
+    assert (failed.level, values(failed)["executor failure"]) == (OK, reason)
 
 
 def test_a_node_without_a_gpu_tells_no_memory():

@@ -20,10 +20,13 @@ VIEWS = [view_of((48, 64), PRESET)] * 2
 
 class Logger:
     def __init__(self):
-        self.errors = []
+        self.errors, self.warnings = [], []
 
     def error(self, text):
         self.errors.append(text)
+
+    def warning(self, text):
+        self.warnings.append(text)
 
 
 class Empty(Detector):
@@ -206,3 +209,24 @@ def test_pytorchs_threads_keep_out_of_another_librarys_way():
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(threads)
+
+
+def test_an_executor_that_cannot_be_used_is_told_once():
+    class Present:
+        name = "torch"
+
+        def __call__(self, batch):
+            return Empty().answer(batch)
+
+    def open_broken():
+        raise RuntimeError("no such instruction")
+
+    logger = Logger()
+    engine = Engine(lambda parameters: Empty(), NodeParameters(), logger)
+    backend = engine.detector.backend = Standby(Present(), "openvino", open_broken)
+    assert engine.executor_failure == ""
+    for _ in range(5):
+        engine.detect(IMAGES, VIEWS)
+        backend.wait()
+    assert engine.executor_failure == "openvino cannot be used: no such instruction"
+    assert logger.warnings == [engine.executor_failure]

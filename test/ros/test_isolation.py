@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 from xml.etree import ElementTree
@@ -24,6 +25,44 @@ def test_domains_are_held_apart_and_given_back():
     for _ in range(len(DOMAINS) + 1):
         with isolated_domain():
             pass
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder for temporary files where another user has left files of all domains."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    files = [tmp_path / f"centernet_ros-domain-{domain}.lock" for domain in DOMAINS]
+    for file in files:
+        file.touch()
+    return tmp_path
+
+
+def refuse(monkeypatch, is_refused):
+    """Have the system refuse to open files with some flags, as it does to all users but root."""
+    really_open = os.open
+
+    def open_or_refuse(path, flags, *arguments):
+        if is_refused(flags):
+            raise PermissionError(13, "Permission denied", str(path))
+        return really_open(path, flags, *arguments)
+
+    monkeypatch.setattr(os, "open", open_or_refuse)
+
+
+def test_a_file_of_another_user_locks_as_well(folder, monkeypatch):
+    writes = os.O_WRONLY | os.O_RDWR
+    refuse(monkeypatch, lambda flags: flags & writes or flags & os.O_CREAT)
+    with isolated_domain() as one, isolated_domain() as two:
+        assert one["ROS_DOMAIN_ID"] != two["ROS_DOMAIN_ID"]
+
+
+def test_a_file_that_nobody_else_may_read_counts_as_taken(folder, monkeypatch):
+    refuse(monkeypatch, lambda flags: True)
+    with (
+        pytest.raises(RuntimeError, match=r"all ROS domains 1-101 are in use"),
+        isolated_domain(),
+    ):
+        pass
 
 
 RESERVE = """

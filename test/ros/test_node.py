@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rclpy
 import torch
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State
 from rclpy.duration import Duration
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -234,6 +235,29 @@ def test_a_failed_configure_can_be_repeated(make_node):
     assert node.trigger_activate() == SUCCESS
     assert node.trigger_shutdown() == SUCCESS
     assert state_of(node) == State.PRIMARY_STATE_FINALIZED
+
+
+def test_diagnostics_tell_of_a_node_that_was_shut_down(peer, make_node):
+    node = make_node()
+    assert node.start()
+    assert node.trigger_shutdown() == SUCCESS
+    with peer.listening(DiagnosticArray, "/diagnostics") as reports:
+        name = f"{node.get_name()}: network"
+        status = peer.spin_until(
+            lambda: next((s for report in reports for s in report.status if s.name == name), None)
+        )
+    assert (status.level, status.message) == (DiagnosticStatus.OK, "finalized")
+
+
+def test_qualities_of_service_that_belong_to_nothing_are_told_once(make_node, capfd):
+    given = "qos_overrides./image.subscription.depth"
+    lost = ["qos_overrides./imege.subscription.depth", "qos_overrides./image.publisher.depth"]
+    node = make_node(**dict.fromkeys([given, *lost], 2))
+    assert node.start()
+    log = capfd.readouterr().err
+    (line,) = (line for line in log.splitlines() if "without effect" in line)
+    assert f"without effect: {', '.join(lost)};" in line
+    assert node.get_parameter(given).value == 2
 
 
 def test_foreign_weights_are_named(tmp_path):

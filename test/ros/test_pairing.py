@@ -1,10 +1,8 @@
 """Which camera_info an image gets: its own where pairs come, else the newest."""
 
-import time
-
 import pytest
 
-from centernet_ros.ros.pairing import MISSES, PATIENCE, REMEMBERED, Arrival, Pairing
+from centernet_ros.ros.pairing import MISSES, REMEMBERED, Arrival, Pairing
 
 
 class Driver:
@@ -14,8 +12,8 @@ class Driver:
         self.got = []
         self.pairing = Pairing(lambda arrival: self.got.append((arrival.stamp, arrival.info)))
 
-    def image(self, stamp, *, age=0.0):
-        self.pairing.add_image(Arrival(None, stamp, 0, time.monotonic() - age))
+    def image(self, stamp):
+        self.pairing.add_image(Arrival(None, stamp, 0, 0.0))
 
     def info(self, stamp, name=None):
         self.pairing.add_info(stamp, name or f"info {stamp}")
@@ -57,7 +55,7 @@ def test_info_that_came_once_serves_all_images(driver):
 def test_after_a_lost_info_the_next_image_still_waits(driver):
     driver.image(1)
     driver.info(1, "near")
-    driver.image(2, age=1.0)
+    driver.image(2)
     driver.wait()
     driver.image(3)
     driver.info(3, "far")
@@ -66,7 +64,7 @@ def test_after_a_lost_info_the_next_image_still_waits(driver):
 
 def test_what_came_while_the_executor_was_busy_counts(driver):
     driver.info(1)
-    driver.image(2, age=1.0)
+    driver.image(2)
     driver.pairing.flush()
     driver.info(2)
     assert driver.got == [(2, "info 2")]
@@ -74,18 +72,22 @@ def test_what_came_while_the_executor_was_busy_counts(driver):
 
 def test_an_image_waits_for_so_long_only(driver):
     driver.info(0)
-    driver.image(5, age=PATIENCE / 2)
-    driver.wait()
+    driver.image(5)
+    driver.pairing.flush()
     assert driver.got == []
-    driver.image(6, age=2 * PATIENCE)
-    assert driver.got[0] == (5, "info 0")
-    driver.wait()
-    assert driver.got[-1] == (6, "info 0")
+    driver.image(6)
+    assert driver.got == [(5, "info 0")]
+    driver.pairing.flush()
+    assert driver.got == [(5, "info 0")], "each has two calls of its own"
+    assert driver.pairing.waiting
+    driver.pairing.flush()
+    assert driver.got[1:] == [(6, "info 0")]
+    assert not driver.pairing.waiting
 
 
 def test_without_any_info_images_come_all_the_same(driver):
     for stamp in (1, 2, 3):
-        driver.image(stamp, age=1.0)
+        driver.image(stamp)
         driver.wait()
     assert driver.got == [(1, None), (2, None), (3, None)]
 
@@ -94,7 +96,7 @@ def test_pairs_that_end_and_come_again(driver):
     driver.image(1)
     driver.info(1)
     for stamp in (2, 3, 4):
-        driver.image(stamp, age=1.0)
+        driver.image(stamp)
         driver.wait()
     assert driver.got[1:] == [(2, "info 1"), (3, "info 1"), (4, "info 1")]
     driver.info(5)
@@ -107,7 +109,7 @@ def test_pairs_that_end_and_come_again(driver):
 def test_after_a_late_info_images_wait_again(driver):
     driver.info(1)
     for stamp in range(2, MISSES + 2):
-        driver.image(stamp, age=1.0)
+        driver.image(stamp)
         driver.wait()
     driver.image(10)
     assert driver.got[-1] == (10, "info 1")
@@ -128,7 +130,7 @@ def test_a_calibration_that_changes_counts_from_its_own_image_on(driver):
 def test_the_newest_is_the_last_one_to_come_even_when_time_jumps_back(driver):
     driver.info(1000)
     driver.info(3)
-    driver.image(5, age=1.0)
+    driver.image(5)
     driver.wait()
     assert driver.got == [(5, "info 3")]
 
@@ -136,6 +138,6 @@ def test_the_newest_is_the_last_one_to_come_even_when_time_jumps_back(driver):
 def test_old_infos_are_forgotten(driver):
     for stamp in range(REMEMBERED + 1):
         driver.info(stamp)
-    driver.image(0, age=1.0)
+    driver.image(0)
     driver.wait()
     assert driver.got == [(0, f"info {REMEMBERED}")]

@@ -57,6 +57,8 @@ def test_periods_are_one_for_all_or_one_for_each():
     [
         ({"cameras": ["front", "front"]}, "parameter cameras names one twice: front, front"),
         ({"cameras": ["front/left"]}, "parameter cameras is 'front/left', known: names of letters"),
+        ({"cameras": ["für"]}, "parameter cameras is 'für', known: names of letters"),
+        ({"cameras": ["cam٣"]}, "parameter cameras is 'cam٣', known: names of letters"),
         ({"cameras": "front"}, "parameter cameras is 'front', expected a list"),
         ({"cameras": [1]}, "parameter cameras is 1, expected a text"),
         ({"periods": [0.1, 0.2]}, "parameter periods has 2 numbers, expected 1 or one for each"),

@@ -49,8 +49,8 @@ def drive(peer, picture, image_message):
             if calibrated:
                 info.k = [360.0, 0.0, 310.0, 0.0, 360.0, 94.0, 0.0, 0.0, 1.0]
                 info.p = [360.0, 0.0, 310.0, 0.0, 0.0, 360.0, 94.0, 0.0, 0.0, 0.0, 1.0, 0.0]
-            images.publish(image)
             infos.publish(info)
+            images.publish(image)
             return image.header
 
         yield show

@@ -2,6 +2,8 @@
 
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -62,6 +64,30 @@ def test_signals_while_loading_while_converting_and_in_quick_succession(start_no
         assert end_of(interrupted) == 0
         assert end_of(terminated) == 0
         assert end_of(hurried) == 0
+
+
+CONVERTING = """
+import threading, time
+from centernet_ros.backends import cache
+from centernet_ros.ros import main
+
+def run(args, open_detector):
+    print(cache._temporary_folder(), flush=True)
+    threading.Thread(target=time.sleep, args=(300,)).start()
+    return 0
+
+main._run = run
+main.main()
+"""
+
+
+def test_what_was_converted_for_this_run_goes_with_a_process_that_does_not_wait():
+    ended = subprocess.run(
+        [sys.executable, "-c", CONVERTING], capture_output=True, text=True, timeout=60, check=True
+    )
+    folder = Path(ended.stdout.strip())
+    assert folder.name.startswith("centernet_ros.")
+    assert not folder.exists()
 
 
 @pytest.mark.slow  # on a busy machine a goodbye can be lost

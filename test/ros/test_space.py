@@ -74,8 +74,8 @@ def exchange(peer, camera, infos, image, calibration, received):
     calibration.header = header
 
     def publish():
-        camera.publish(image)
         infos.publish(calibration)
+        camera.publish(image)
 
     return peer.spin_until(lambda: answer_to(header, received), every=0.2, do=publish)
 
@@ -91,8 +91,8 @@ def send_until_said(peer, node, camera, infos, image, calibration, pattern):
     def publish():
         calibration.header.stamp = peer.next_header(image).stamp
         calibration.header.frame_id = frame or image.header.frame_id
-        camera.publish(image)
         infos.publish(calibration)
+        camera.publish(image)
 
     peer.spin_until(lambda: re.search(pattern, node.output), every=0.2, do=publish)
 

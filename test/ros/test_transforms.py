@@ -2,7 +2,9 @@
 
 import importlib.util
 import re
+import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from geometry_msgs.msg import TransformStamped
@@ -13,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
-from centernet_ros.ros.transforms import PATIENCE, TransformError, Transforms
+from centernet_ros.ros.transforms import PATIENCE, RETRY, TransformError, Transforms
 
 HAS_TF = importlib.util.find_spec("tf2_ros") is not None
 needs_tf = pytest.mark.skipif(not HAS_TF, reason="tf2_ros is not on PyPI")
@@ -67,6 +69,67 @@ def test_a_frame_that_stays_unknown_is_not_waited_for(transforms):
         with pytest.raises(TransformError):
             transforms.to_target(header(second))
     assert time.monotonic() - start < 50 * PATIENCE
+
+
+class LateTf:
+    """A stand-in for tf2_ros whose transforms come some time after they are asked for."""
+
+    TransformException = LookupError
+
+    def __init__(self):
+        self.lag = 0.0
+        self.waits = []
+        self.TransformListener = lambda buffer, node: SimpleNamespace(unregister=lambda: None)
+
+    def Buffer(self):  # noqa: N802
+        return self
+
+    def lookup_transform(self, target, source, moment, timeout):
+        self.waits.append(timeout.nanoseconds / 1e9)
+        if self.waits[-1] < self.lag:
+            raise self.TransformException("extrapolation into the future")
+        return (target, source)
+
+
+@pytest.fixture
+def late_tf(monkeypatch):
+    tf = LateTf()
+    monkeypatch.setitem(sys.modules, "tf2_ros", tf)
+    return tf
+
+
+def test_a_transform_that_is_always_a_little_late_is_found_again(peer, late_tf):
+    """After a pause of TF, no wait would mean no transform for ever."""
+    transforms = Transforms(peer.node, "base_link")
+    try:
+        late_tf.lag = 10.0
+        for second in range(100, 105):
+            with pytest.raises(TransformError):
+                transforms.to_target(header(second))
+        assert late_tf.waits[-1] == 0
+        late_tf.lag = PATIENCE / 2
+        failed = 0
+        for second in range(200, 200 + 3 * RETRY):
+            try:
+                transforms.to_target(header(second))
+            except TransformError:
+                failed += 1
+        assert 0 < failed < RETRY
+        assert late_tf.waits[-RETRY:] == [PATIENCE] * RETRY, "whoever is late is waited for"
+    finally:
+        transforms.destroy()
+
+
+def test_waiting_in_vain_is_rare(peer, late_tf):
+    transforms = Transforms(peer.node, "base_link")
+    late_tf.lag = 10.0
+    try:
+        for second in range(100, 200):
+            with pytest.raises(TransformError):
+                transforms.to_target(header(second))
+    finally:
+        transforms.destroy()
+    assert sum(wait > 0 for wait in late_tf.waits) < 15
 
 
 @needs_tf
@@ -123,8 +186,8 @@ def test_boxes_come_in_the_target_frame_or_not_at_all(peer, start_node, picture,
             header = peer.next_header(scene)
             header.frame_id = "camera_optical"
             info.header = header
-            camera.publish(scene)
             infos.publish(info)
+            camera.publish(scene)
 
         node.wait_for_output("detection3d with resnet18", 60)
         said = r"no 3D boxes for /image: TF has no transform from 'camera_optical' to target_frame"

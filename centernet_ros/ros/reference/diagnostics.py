@@ -32,6 +32,7 @@ CAMERA = CameraHealth(
     patience=5.0,
     timings=(Timing(total=0.05),),
     calibrated=True,
+    in_space=True,
 )
 
 
@@ -44,6 +45,7 @@ NODES: Mapping[str, NodeHealth] = {
     "all is well": WELL,
     "`~/enable` was called with false": dataclasses.replace(WELL, enabled=False),
     "not configured yet, or cleaned up": NodeHealth("unconfigured"),
+    "shut down": NodeHealth("finalized"),
     "the GPU ran out of memory, or was lost": dataclasses.replace(
         WELL, device="cpu", failure="CUDA out of memory", gpu_memory=None
     ),
@@ -61,6 +63,9 @@ CAMERAS: Mapping[str, CameraHealth] = {
     "the camera is not calibrated, or TF is missing": dataclasses.replace(
         CAMERA, problem="no camera_info came on /camera/camera_info"
     ),
+    "the same with `undistort`, for a task without places in space": dataclasses.replace(
+        CAMERA, problem="no camera_info came on /camera/camera_info", in_space=False
+    ),
     "nothing came for `no_image_warning` seconds": dataclasses.replace(CAMERA, silence=6.0),
 }
 
@@ -72,6 +77,7 @@ NODE_VALUES = {
     "backend": "that executes it",
     "precision": "numbers that it computes with",
     "GPU failure": "why a GPU was given up; empty where none was",
+    "executor failure": "why a faster executor is not used; empty where none failed",
     "GPU memory held (MiB)": "by PyTorch; only on a GPU",
     "GPU memory (MiB)": "that there is; only on a GPU",
 }
@@ -98,7 +104,8 @@ CAMERA_VALUES = {
     "images processed": "results were sent",
     "images unplaced": "of these, those without places in space, though the task tells them",
     "last rejection": "why the last unusable image was so",
-    "calibration": "`good`, `not needed`, or why the last image had no place in space",
+    "calibration": "`good`, `not needed`, or why the last image had no place in space, "
+    "or was not rectified",
 }
 
 
