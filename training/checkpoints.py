@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from centernet_ros.checkpoint import save_checkpoint
 from centernet_ros.presets import ModelPreset
@@ -22,8 +24,11 @@ from training.measuring import Metrics, headline
 from training.previews import write_preview
 from training.state import STATE_FILE, Progress, cannot_write, save_state
 
+_log = logging.getLogger(__name__)
+
 WEIGHTS_FILE = "weights.safetensors"
 BEST_FILE = "best.safetensors"
+STEP_FILES = "step-*.safetensors"
 MEASUREMENTS_FILE = "measurements.jsonl"
 
 PARTIAL_FILES = (f"{STATE_FILE}.[0-9]*.partial", "*.safetensors.[0-9]*.partial")
@@ -68,6 +73,7 @@ class Checkpoints:
         self._progress = self._saved = progress
         self._decisive = decisive
         self._facts = facts
+        self._stored_as = torch.float16
         self.folder = config.folder
 
     def start(self) -> None:
@@ -155,13 +161,23 @@ class Checkpoints:
         return evaluate(self._learner.result, self._task, self._preset, self._validation, workers)
 
     def _save_weights(self, path: Path, notes: Mapping[str, Any]) -> None:
+        if self._stored_as is torch.float16 and not _fits_float16(self._learner.result):
+            # Rather a file of twice the size than a run that ends here.
+            self._stored_as = torch.float32
+            _log.warning("%s: some weights are too large for float16; stored in float32", path)
         save_checkpoint(
             path,
             self._learner.result,
             self._preset,
-            dtype=torch.float16,
+            dtype=self._stored_as,
             notes={**self._facts, **notes},
         )
+
+
+def _fits_float16(model: nn.Module) -> bool:
+    """Whether all finite numbers of a network stay finite in half precision."""
+    values = [value for value in model.state_dict().values() if value.is_floating_point()]
+    return not any(bool((v.isfinite() & ~v.half().isfinite()).any()) for v in values)
 
 
 def _due(step: int, every: int) -> bool:

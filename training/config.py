@@ -33,8 +33,9 @@ class AugmentConfig:
         crop: height, width of a piece of the input that is trained on, about an object;
             0, 0: the whole input.
         flip: probability of mirroring.
-        scale: factors between which the image's scale is drawn.
-        shift: largest shift of the image, or of the object in the crop, as a fraction of the sides.
+        scale: factors between which the image's scale is drawn, with `uniform`.
+        shift: largest shift of the image, or of the object in the crop, as a fraction of the sides,
+            with `uniform`.
         keep_geometry: probability of leaving scale and shift as they are, also with `random_shift`.
             Depth and size in metres are learnt from such whole images alone.
         colour: largest relative change of brightness, contrast and saturation.
@@ -56,6 +57,11 @@ class AugmentConfig:
         check_known("augment.placement", self.placement, known)
         fixed = self.placement == "uniform" or not any(self.crop)
         check(fixed, f"augment.crop: the placement {self.placement} has its own")
+        for name in () if self.placement == "uniform" else ("scale", "shift"):
+            check(
+                getattr(self, name) == getattr(AugmentConfig, name),
+                f"augment.{name}: the placement {self.placement} has its own; drop the key",
+            )
         pieces = any(self.crop) or self.placement == "random_crop"
         check(
             not self.keep_geometry or not pieces,
@@ -144,6 +150,8 @@ class OptimiserConfig:
             not self.drops or self.schedule == "step",
             f"optimiser.drops: the schedule {self.schedule} has none; set them to []",
         )
+        for drop in self.drops:
+            check_positive("optimiser.drops", drop)
         divides = parts > 0 and size % parts == 0
         check(
             divides, f"optimiser.accumulate: {size} images cannot be cut into {parts} equal parts"

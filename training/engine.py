@@ -77,6 +77,23 @@ def learning_rate(config: OptimiserConfig, step: int, steps_per_epoch: int) -> f
     return config.learning_rate * (1 + math.cos(math.pi * min(1.0, progress))) / 2
 
 
+def schedule_problems(config: OptimiserConfig, steps_per_epoch: int) -> list[str]:
+    """What of its schedule a run is too short for, one sentence each."""
+    problems, total = [], config.epochs * steps_per_epoch
+    if total < config.warmup_steps:
+        problems.append(
+            f"optimiser.warmup_steps: the {total} steps of the run end before the "
+            f"{config.warmup_steps} of the warm-up do; the learning rate never reaches its peak"
+        )
+    late = [str(drop) for drop in config.drops if drop >= config.epochs]
+    if late:
+        problems.append(
+            f"optimiser.drops: {', '.join(late)} come to nothing, as the run ends after epoch "
+            f"{config.epochs}"
+        )
+    return problems
+
+
 def train(
     learner: Learner,
     task: Task[Any],

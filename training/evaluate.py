@@ -62,15 +62,16 @@ def _run(options: argparse.Namespace) -> None:
     model, preset = load_model(options.weights)
     model.eval()
     samples = open_measured_samples(data, preset.task, preset.class_names)
+    ids = None
     if options.results:
-        check_results(options.results, data, preset.task, samples.names)
+        ids = check_results(options.results, data, preset.task, samples.names)
     read = _reader(options, model, preset, device)
     seen, results = predict(read, preset, samples, options.workers)
     metrics = measure(samples.benchmark, seen, results, preset.class_names)
     print(metrics.table())
     if options.results:
         names = [sample.name for sample in seen]
-        where = write_results(options.results, data, names, results, preset.class_names)
+        where = write_results(options.results, data, names, results, preset.class_names, ids=ids)
         print(f"results: {where}")
     if options.json:
         write_figures(options.json, metrics)

@@ -22,7 +22,7 @@ from centernet_ros.detector import Detector
 from centernet_ros.models.centernet import CenterNet
 from centernet_ros.presets import ModelPreset
 from training.config import load_config
-from training.data.opening import open_source
+from training.data.opening import open_measured_samples
 from training.data.sample import SampleSet
 from training.engine import detector_reader, predict
 from training.measuring import headline, measure
@@ -52,7 +52,7 @@ def _run(options: argparse.Namespace) -> None:
     data = DataConfig(validation=StreetSource(options.seed, options.images))
     if options.data:
         data = load_config(options.data, ()).data
-    samples = open_source(data, data.validation, preset.task, preset.class_names)
+    samples = open_measured_samples(data, preset.task, preset.class_names)
     full = figure_in("float32", model, preset, samples, device)
     found = {}
     for precision in CANDIDATES[device.type]:

@@ -6,7 +6,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from centernet_ros.detect.coco import category_ids, coco_results, image_id, read_annotations
+from centernet_ros.detect.coco import (
+    CocoIds,
+    category_ids,
+    coco_results,
+    image_id,
+    read_annotations,
+)
 from centernet_ros.kitti import format_results
 from centernet_ros.structures import Detections2D
 from training.evaluation.voc_files import PREFIX, result_lines
@@ -31,7 +37,9 @@ def write_figures(path: Path, metrics: Metrics) -> None:
     path.write_text(json.dumps(metrics.to_dict(), indent=2) + "\n")
 
 
-def check_results(folder: Path, data: DataConfig, task: str, names: Sequence[str]) -> None:
+def check_results(
+    folder: Path, data: DataConfig, task: str, names: Sequence[str]
+) -> CocoIds | None:
     """Refuse before the work result files that could not be written after it; make their folder.
 
     Args:
@@ -40,9 +48,12 @@ def check_results(folder: Path, data: DataConfig, task: str, names: Sequence[str
         task: name of the task.
         names: of the images.
 
+    Returns:
+        The numbers of images and classes that result files of COCO's form have to give; else None.
+
     Raises:
-        ValueError: The data has no form for results of the task, or the form no place for the name
-            of an image.
+        ValueError: The data has no form for results of the task, the form no place for the name
+            of an image, or the annotations have numbers that cannot be read.
         OSError: The folder cannot be made.
     """
     source = data.validation
@@ -57,7 +68,11 @@ def check_results(folder: Path, data: DataConfig, task: str, names: Sequence[str
             "--results: white space separates the columns of VOC's result files, but image "
             f"{spaced[0]!r} has some in its name; rename it"
         )
+    ids = None
+    if isinstance(source, CocoSource):
+        ids = read_annotations(Path(data.root).expanduser() / source.annotations)
     folder.mkdir(parents=True, exist_ok=True)
+    return ids
 
 
 def write_results(
@@ -66,6 +81,8 @@ def write_results(
     names: Sequence[str],
     results: Sequence[Detections2D],
     class_names: Sequence[str],
+    *,
+    ids: CocoIds | None,
 ) -> Path:
     """Write result files into a folder; see `check_results`.
 
@@ -78,6 +95,7 @@ def write_results(
         names: of the images.
         results: what was found in each of them.
         class_names: name of each label.
+        ids: what `check_results` gave.
 
     Returns:
         The folder, or the one file in it.
@@ -86,8 +104,7 @@ def write_results(
         ValueError: The annotations know an image or a class by no number.
     """
     source = data.validation
-    if isinstance(source, CocoSource):
-        ids = read_annotations(Path(data.root).expanduser() / source.annotations)
+    if ids is not None:
         categories = category_ids(class_names, ids)
         entries = [
             entry

@@ -64,6 +64,13 @@ class KittiSource:
     list: str = ""
 
 
+TASKS_OF = {
+    CocoSource.KIND: ("detection2d", "pose"),
+    VocSource.KIND: ("detection2d",),
+    KittiSource.KIND: ("detection2d", "detection3d"),
+}
+"""Tasks for which files of a kind hold the truth; the street world has it for all."""
+
 Source = StreetSource | CocoSource | VocSource | KittiSource
 
 

@@ -23,7 +23,7 @@ from centernet_ros.kitti import read_objects, to_truth
 from centernet_ros.models import build_model
 from centernet_ros.models.centernet import CenterNet
 from centernet_ros.presets import ModelPreset
-from training.checkpoints import WEIGHTS_FILE, Checkpoints
+from training.checkpoints import BEST_FILE, STEP_FILES, WEIGHTS_FILE, Checkpoints
 from training.config import RunConfig, load_config
 from training.data.kitti import KittiSamples
 from training.data.labelled import LabelledImages
@@ -31,9 +31,9 @@ from training.data.loading import training_batches, training_task
 from training.data.opening import FirstSamples, open_training_samples, open_validation_samples
 from training.data.sample import DataError, SampleSet
 from training.distributed import ALONE, World, joined_world, own_device
-from training.engine import StepResult, TrainingError, evaluate, train
+from training.engine import StepResult, TrainingError, evaluate, schedule_problems, train
 from training.learner import start_learner
-from training.logs import RunLog
+from training.logs import LOG_FILE, RunLog, read_log
 from training.measuring import Metrics
 from training.report import PREVIEW_FILE, write_report
 from training.state import STATE_FILE, Progress, load_state, what_decides
@@ -69,7 +69,7 @@ def run(
     learner = start_learner(model, config.optimiser, device, world)
     decisive = what_decides(config, samples.class_names, len(samples))
     progress = load_state(config.folder / STATE_FILE, learner, decisive) if resume else Progress()
-    steps_per_epoch = config.steps_per_epoch(len(samples))
+    steps_per_epoch = _steps_per_epoch(config, len(samples), world)
     total = steps_per_epoch * config.optimiser.epochs
     checkpoints = Checkpoints(
         config,
@@ -122,8 +122,22 @@ def _check_folder(folder: Path, *, resume: bool) -> None:
         return
     if (folder / STATE_FILE).exists():
         raise ConfigError(f"{folder} holds a run already: --resume it or choose another output")
-    if (folder / WEIGHTS_FILE).exists():
-        raise ConfigError(f"{folder} holds {WEIGHTS_FILE} of a run: choose another output")
+    found = [*folder.glob(WEIGHTS_FILE), *folder.glob(BEST_FILE), *sorted(folder.glob(STEP_FILES))]
+    if read_log(folder / LOG_FILE):
+        found.append(folder / LOG_FILE)
+    if found:
+        raise ConfigError(
+            f"{folder} holds {found[0].name} of a run that cannot be resumed: choose another "
+            "output, or move away what is there"
+        )
+
+
+def _steps_per_epoch(config: RunConfig, num_images: int, world: World) -> int:
+    """Steps of an epoch; tells what of its schedule the run is too short for."""
+    steps = config.steps_per_epoch(num_images)
+    for problem in schedule_problems(config.optimiser, steps) if world.leads else ():
+        print(f"training.train: warning: {problem}", file=sys.stderr)
+    return steps
 
 
 def _opened(config: RunConfig) -> tuple[SampleSet, SampleSet]:

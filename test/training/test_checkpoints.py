@@ -1,12 +1,17 @@
 """What a run has learnt outlives images that cannot be used, and kills at any place."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from centernet_ros.checkpoint import read_checkpoint
+from centernet_ros.models import build_model
 from training import checkpoints
+from training.checkpoints import Checkpoints
+from training.config import RunConfig
+from training.state import Progress
 from training.train import main
 
 CONFIG = """
@@ -110,10 +115,37 @@ def test_what_a_killed_run_left_is_cleared_away(tmp_path, voc):
     for name in partial + foreign:
         (folder / name).touch()
     (folder / "measurements.jsonl").write_text('{"step": 1, "mAP": 0.9}\n')
-    (folder / "log.jsonl").write_text('{"step": 1}\n')
+    (folder / "log.jsonl").write_text('{"step": 1')
 
     assert start(tmp_path, voc.folder) == 0
     assert sorted(path.name for path in folder.glob("*.partial")) == sorted(foreign)
     assert measured(tmp_path) == [2, 4]
     steps = [json.loads(line)["step"] for line in (folder / "log.jsonl").open()]
     assert steps == [1, 2, 3, 4]
+
+
+def test_weights_beyond_half_precision_are_stored_in_full(tmp_path, caplog):
+    config = RunConfig(backbone="resnet18_pyramid16", output=str(tmp_path))
+    model = build_model(config.backbone, config.task, 1)
+    writer = Checkpoints(
+        config,
+        SimpleNamespace(result=model),
+        task=None,
+        preset=config.preset(("cup",)),
+        validation=None,
+        steps_per_epoch=1,
+        progress=Progress(),
+        decisive={},
+        facts={},
+    )
+
+    def stored():
+        return read_checkpoint(writer.save_result({}))[0]
+
+    assert {v.dtype for v in stored().values() if v.is_floating_point()} == {torch.float16}
+    name, value = next(iter(model.named_parameters()))
+    value.data.flatten()[0] = 1e5
+    for _ in range(2):
+        assert torch.equal(stored()[name], value)
+    assert len(caplog.records) == 1
+    assert "some weights are too large for float16" in caplog.text

@@ -15,7 +15,7 @@ from training.config import AugmentConfig, OptimiserConfig, RunConfig
 from training.data.loading import training_batches
 from training.data.opening import open_training_samples
 from training.data.street_samples import StreetSamples
-from training.engine import TrainingError, evaluate, learning_rate, train
+from training.engine import TrainingError, evaluate, learning_rate, schedule_problems, train
 from training.learner import start_learner, update_average
 from training.sources import DataConfig, StreetSource
 from training.strict import ConfigError
@@ -46,6 +46,19 @@ def train_from_start(config, learner, task, after_step):
         after_step=after_step,
         names=samples.names,
     )
+
+
+def test_what_a_run_is_too_short_for_is_told():
+    config = OptimiserConfig(epochs=3, warmup_steps=30, schedule="step", drops=(2,))
+    assert schedule_problems(config, 10) == []
+    assert schedule_problems(config, 9) == [
+        "optimiser.warmup_steps: the 27 steps of the run end before the 30 of the warm-up do; the "
+        "learning rate never reaches its peak"
+    ]
+    late = OptimiserConfig(epochs=3, warmup_steps=0, schedule="step", drops=(2, 3, 9))
+    assert schedule_problems(late, 1) == [
+        "optimiser.drops: 3, 9 come to nothing, as the run ends after epoch 3"
+    ]
 
 
 def test_two_images_are_learnt_by_heart():

@@ -48,6 +48,21 @@ def test_coco_data_and_its_result_file_have_the_same_figures(tmp_path, coco, box
     assert figures(two)["ap50"] == pytest.approx(1.0)
 
 
+def test_annotations_without_numbers_for_results_are_refused_before_the_work(
+    tmp_path, coco, boxes, monkeypatch, capsys
+):
+    def refuse(path):
+        raise ValueError(f"{path} has no numbers")
+
+    monkeypatch.setattr("training.results.read_annotations", refuse)
+    monkeypatch.setattr("training.evaluate.predict", lambda *_: pytest.fail("it was measured"))
+    options = ("--data", coco.annotations, "--folder", coco.images)
+
+    assert evaluate(boxes, *options, "--results", tmp_path / "out") == 1
+    assert f"{coco.annotations} has no numbers" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_voc_data_and_its_result_files(tmp_path, voc, capsys):
     path = weights(tmp_path, "detection2d", ("cat", "dog"))
     options = ("--data", tmp_path, "--list", "train.txt", "--results", tmp_path / "out")

@@ -50,6 +50,14 @@ def test_what_is_harmless_is_recorded_where_that_is_wanted(weights, capsys):
     assert preset.harmless_precisions == ("bfloat16", "float16")
 
 
+def test_the_limit_of_a_configuration_counts(tmp_path, weights, capsys):
+    config = tmp_path / "run.yaml"
+    config.write_text("data: {limit: 1, validation: {seed: 2, images: 3}}\n")
+
+    assert measure(weights, "--data", str(config)) == 0
+    assert "on 1 images" in capsys.readouterr().out
+
+
 def test_errors_are_one_line(tmp_path, capsys):
     assert measure(tmp_path / "none.safetensors") == 1
     assert "training.precisions: weights file" in capsys.readouterr().err

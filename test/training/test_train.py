@@ -203,6 +203,21 @@ def test_the_precision_follows_the_machine_and_a_slow_one_is_told(
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is not None, reason="it is installed")
+def test_a_run_too_short_for_its_schedule_says_so_once(tmp_path, monkeypatch, capsys):
+    def stop(*_, **__):
+        raise ConfigError("far enough")
+
+    monkeypatch.setattr("training.train.Checkpoints", stop)
+    config = write_config(tmp_path, "short")
+
+    assert main(["--config", str(config), "--device", "cpu"]) == 1
+    assert "warning" not in capsys.readouterr().err
+    options = ("--set", "optimiser.warmup_steps=9")
+    assert main(["--config", str(config), "--device", "cpu", *options]) == 1
+    error = capsys.readouterr().err
+    assert error.count("warning: optimiser.warmup_steps: the 8 steps of the run end before") == 1
+
+
 def test_absent_tensorboard_is_one_line(tmp_path, capsys):
     config = write_config(tmp_path, "run")
 

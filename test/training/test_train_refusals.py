@@ -15,13 +15,21 @@ def write_config(folder):
     ("name", "message"),
     [
         ("state.pt", "holds a run already: --resume it or choose another output"),
-        ("weights.safetensors", "holds weights.safetensors of a run: choose another output"),
+        *[
+            (name, f"holds {name} of a run that cannot be resumed: choose another output, or move")
+            for name in (
+                "weights.safetensors",
+                "best.safetensors",
+                "step-00000500.safetensors",
+                "log.jsonl",
+            )
+        ],
     ],
 )
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path, capsys, name, message):
     config = write_config(tmp_path)
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / name).touch()
+    (tmp_path / "run" / name).write_text('{"step": 1}\n')
 
     assert main(["--config", str(config), "--device", "cpu"]) == 1
     assert message in capsys.readouterr().err

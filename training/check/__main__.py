@@ -7,11 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from centernet_ros.tasks import TASK_ALIASES, TASKS
 from training.check.judging import judge
 from training.check.records import Scan
 from training.check.report import EXAMPLES, check_sheet, findings_text, summary, write_sheet
 from training.check.scanning import scan_coco, scan_kitti, scan_voc
 from training.data.sample import DataError
+from training.sources import TASKS_OF, CocoSource, KittiSource, VocSource
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,20 +35,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _scan(options: argparse.Namespace) -> Scan:
     """The data set that the path names, whose form shows in what lies there."""
-    path = options.data
+    path, task = options.data, options.task
     classes = tuple(name.strip() for name in options.classes.split(",") if name.strip())
     if path.suffix == ".json":
-        return scan_coco(path, options.images or path.parent, classes)
+        _check_options(options, CocoSource.KIND)
+        return scan_coco(path, options.images or path.parent, classes, task)
     if (path / "Annotations").is_dir():
-        return scan_voc(path, options.list, classes)
+        _check_options(options, VocSource.KIND)
+        return scan_voc(path, options.list, classes, task)
     for folder in (path, path / "training"):
         if (folder / "label_2").is_dir():
+            _check_options(options, KittiSource.KIND)
             list_file = path / options.list if options.list else None
-            return scan_kitti(folder, list_file, classes)
+            return scan_kitti(folder, list_file, classes, task)
     raise DataError(
         f"{path}: expected a JSON file in COCO's form, a folder with Annotations and JPEGImages as "
         "Pascal VOC's, or one with label_2, image_2 and calib as KITTI's"
     )
+
+
+def _check_options(options: argparse.Namespace, form: str) -> None:
+    """Refuse options that the form of the data has no use for.
+
+    Raises:
+        DataError: There is one.
+    """
+    if options.images and form != CocoSource.KIND:
+        raise DataError("--images tells where the images of a JSON file lie: give it as the data")
+    if options.list and form == CocoSource.KIND:
+        raise DataError(
+            "--list chooses images of a folder in VOC's or KITTI's form: give it as the data"
+        )
+    if options.task and options.task not in TASKS_OF[form]:
+        raise DataError(
+            f"--task {options.task}: {form} data has truth for {', '.join(TASKS_OF[form])} alone"
+        )
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -55,6 +78,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--images", type=Path, help="folder of the images of a JSON file")
     parser.add_argument("--list", default="", help="list of the images to check, below the folder")
     parser.add_argument("--classes", default="", help="classes to expect, separated by commas")
+    parser.add_argument(
+        "--task",
+        type=lambda name: TASK_ALIASES.get(name, name),
+        choices=list(TASKS),
+        default="",
+        help="what the data is for; by default every task that its form has truth for",
+    )
     parser.add_argument(
         "--all", action="store_true", help="name all places, not a few of each kind"
     )

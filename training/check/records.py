@@ -78,9 +78,11 @@ class Scan:
         class_names: the classes that it declares or that were asked for; none: those found count.
         images: the images, in order.
         findings: what could not be read.
+        task: what it is checked for; none: every task that the form has truth for.
     """
 
     form: str
     class_names: tuple[str, ...]
     images: tuple[RawImage, ...]
     findings: tuple[Finding, ...]
+    task: str = ""

@@ -32,7 +32,9 @@ from training.data.voc import image_paths as voc_images
 from training.data.voc import image_size as voc_image_size
 
 
-def scan_coco(annotations: Path, folder: Path, class_names: Sequence[str] = ()) -> Scan:
+def scan_coco(
+    annotations: Path, folder: Path, class_names: Sequence[str] = (), task: str = ""
+) -> Scan:
     """A file in COCO's form and the folder of its images."""
     try:
         content = json.loads(annotations.read_bytes())
@@ -58,7 +60,10 @@ def scan_coco(annotations: Path, folder: Path, class_names: Sequence[str] = ()) 
     known = tuple(name for name in class_names or names.values() if name in names.values())
     asked = {number: name for number, name in names.items() if name in known}
     objects: dict[int, list[RawObject]] = {number: [] for number in by_id}
-    with_joints = any(row.get("keypoints") for row in rows if row["category_id"] in asked)
+    jointed = [bool(row.get("keypoints")) for row in rows if row["category_id"] in asked]
+    with_joints = task == "pose" or (task != "detection2d" and any(jointed))
+    # Where some objects have joints and others none, only boxes may be wanted.
+    wants_joints = task == "pose" or all(jointed)
     for number, row in enumerate(rows, start=1):
         where = f"{annotations}: annotation {row.get('id', f'number {number}')}"
         if row["category_id"] not in names:
@@ -69,7 +74,7 @@ def scan_coco(annotations: Path, folder: Path, class_names: Sequence[str] = ()) 
             findings.append(Finding("unknown image", where, message))
         elif row["category_id"] in asked:
             name = asked[row["category_id"]]
-            found = _coco_object(row, name, where, with_joints=with_joints)
+            found = _coco_object(row, name, where, joints=with_joints, is_error=wants_joints)
             objects[row["image_id"]] += [item for item in found if isinstance(item, RawObject)]
             findings += [item for item in found if isinstance(item, Finding)]
     records = tuple(
@@ -81,7 +86,7 @@ def scan_coco(annotations: Path, folder: Path, class_names: Sequence[str] = ()) 
         )
         for number, image in by_id.items()
     )
-    return Scan("coco", known, records, tuple(findings))
+    return Scan("coco", known, records, tuple(findings), task)
 
 
 def _readable(path: Path, key: str, rows: Sequence[Any]) -> tuple[list[Any], list[Finding]]:
@@ -101,41 +106,50 @@ def _double_ids(
     categories: Sequence[Mapping[str, Any]],
     annotations: Sequence[Mapping[str, Any]],
 ) -> list[Finding]:
-    """What should stand for one entry and stands for more; annotations need no id."""
+    """What should stand for one entry and stands for more; nothing is found by annotations' ids."""
     numbers = [str(row["id"]) for row in annotations if row.get("id") is not None]
     return [
         *_repeated("duplicate id", path, "image id", (i["id"] for i in images)),
         *_repeated("duplicate id", path, "category id", (c["id"] for c in categories)),
         *_repeated("duplicate id", path, "category name", (c["name"] for c in categories)),
         *_repeated("duplicate id", path, "file_name", (i["file_name"] for i in images)),
-        *_repeated("duplicate id", path, "annotation id", numbers),
+        *_repeated("duplicate id", path, "annotation id", numbers, is_error=False),
     ]
 
 
 def _coco_object(
-    row: Mapping[str, Any], name: str, where: str, *, with_joints: bool
+    row: Mapping[str, Any], name: str, where: str, *, joints: bool, is_error: bool
 ) -> list[RawObject | Finding]:
     """An object as training reads it, and what is wrong with it.
 
-    Where one object of a file has joints, all have to; without right ones it still is an object.
+    Without right joints it still is an object.
+
+    Args:
+        row: its annotation.
+        name: its class.
+        where: file and place.
+        joints: whether it should have joints.
+        is_error: whether wrong ones must be mended.
     """
     try:
         box, _ = box_and_area(row)
         is_crowd(row)
     except ValueError as error:
         return [Finding("unreadable label", where, str(error))]
-    joints: tuple[float, ...] = ()
+    numbers: tuple[float, ...] = ()
     problems = []
     try:
-        joints = joints_of(row) if with_joints else ()
+        numbers = joints_of(row) if joints else ()
     except ValueError as error:
-        problems.append(Finding("wrong joints", where, str(error)))
+        problems.append(Finding("wrong joints", where, str(error), is_error))
     x, y, width, height = (float(value) for value in row["bbox"])
-    item = RawObject(where, name, (x, y, width, height), box, joints)
+    item = RawObject(where, name, (x, y, width, height), box, numbers)
     return [_finite(item), *problems]
 
 
-def scan_voc(folder: Path, list_file: str = "", class_names: Sequence[str] = ()) -> Scan:
+def scan_voc(
+    folder: Path, list_file: str = "", class_names: Sequence[str] = (), task: str = ""
+) -> Scan:
     """A folder in Pascal VOC's form."""
     try:
         files = annotation_files(folder, list_file)
@@ -157,7 +171,7 @@ def scan_voc(folder: Path, list_file: str = "", class_names: Sequence[str] = ())
     if not list_file:
         findings += _unread(folder / "Annotations", files)
         findings += _unlabelled(folder / "JPEGImages", [path.stem for path in files])
-    return Scan("voc", tuple(class_names), tuple(images), tuple(findings))
+    return Scan("voc", tuple(class_names), tuple(images), tuple(findings), task)
 
 
 def _unread(folder: Path, files: Sequence[Path]) -> list[Finding]:
@@ -193,7 +207,9 @@ def _voc_object(entry: ET.Element, where: str) -> RawObject | Finding:
     return _finite(RawObject(where, name, (x1, y1, x2, y2), (x1 - 1, y1 - 1, x2, y2)))
 
 
-def scan_kitti(folder: Path, list_file: Path | None, class_names: Sequence[str] = ()) -> Scan:
+def scan_kitti(
+    folder: Path, list_file: Path | None, class_names: Sequence[str] = (), task: str = ""
+) -> Scan:
     """KITTI's folder with image_2, label_2 and calib."""
     try:
         names = (
@@ -225,7 +241,7 @@ def scan_kitti(folder: Path, list_file: Path | None, class_names: Sequence[str] 
     if not list_file:
         findings += _unlabelled(folder / "image_2", names)
     known = tuple(name.lower() for name in class_names) or KITTI_CLASSES
-    return Scan("kitti", known, tuple(images), tuple(findings))
+    return Scan("kitti", known, tuple(images), tuple(findings), task)
 
 
 def _kitti_object(item: KittiObject, where: str) -> RawObject:
@@ -245,10 +261,12 @@ def _unreadable(form: str, path: Path, message: str) -> Scan:
     return Scan(form, (), (), (Finding("unreadable label", str(path), message),))
 
 
-def _repeated(kind: str, path: Path, what: str, values: Iterable[Hashable]) -> list[Finding]:
+def _repeated(
+    kind: str, path: Path, what: str, values: Iterable[Hashable], *, is_error: bool = True
+) -> list[Finding]:
     counts = Counter(values)
     return [
-        Finding(kind, str(path), f"{what} {value} is used {count} times")
+        Finding(kind, str(path), f"{what} {value} is used {count} times", is_error)
         for value, count in counts.items()
         if count > 1
     ]

@@ -96,6 +96,24 @@ def open_kitti(
     return KittiSamples(folder, names, task, classes, images, labels)
 
 
+def check_occurring(samples: KittiSamples) -> None:
+    """Refuse a class of which neither KITTI nor any label speaks: it would be learnt from nothing.
+
+    Of KITTI's own kinds a small set may have none.
+
+    Raises:
+        DataError: There is one.
+    """
+    kinds = [item.kind for text in samples.labels for item in read_objects(text)]
+    known = dict.fromkeys([*KINDS, *(kind.lower() for kind in kinds)])
+    for name in samples.class_names:
+        if name.lower() not in known:
+            raise DataError(
+                f"{samples.folder / 'label_2'}: data.classes names {name!r}, which is in no label; "
+                f"known: {', '.join(known)}"
+            )
+
+
 def image_paths(folder: Path, names: Sequence[str]) -> list[Path]:
     """The image file of each frame, `name.*` where there is none; KITTI's own are PNG files."""
     return find_images([folder / "image_2" / name for name in names], first=".png")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from training.data.sample import DataError
 
+MARK = re.compile(r"-1|0|1|\d{19}")
+"""What may stand behind a name: whether the image shows a class, in VOC's lists of it; the stamp in
+nanoseconds, in the list of a bag of KITTI's frames."""
+
 
 def read_names(path: Path) -> list[str]:
-    """Names in the order of the file; what follows a name on its line is left out, as VOC has it.
+    """Names in the order of the file, blanks included, without a mark behind them (see `MARK`).
 
     Raises:
         DataError: The file cannot be read, names nothing, or names something twice.
@@ -21,7 +26,9 @@ def read_names(path: Path) -> list[str]:
         raise DataError(f"{path}: not a text file") from None
     names: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
-        name = (line.split() or [""])[0]
+        name, *mark = line.strip().rsplit(maxsplit=1) or [""]
+        if mark and not MARK.fullmatch(mark[0]):
+            name = line.strip()
         if name in names:
             raise DataError(f"{path}, line {number}: {name} is listed on line {names[name]} too")
         if name:

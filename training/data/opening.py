@@ -9,12 +9,12 @@ from pathlib import Path
 from centernet_ros.tasks import TASK_ALIASES
 from training.config import RunConfig
 from training.data.coco import open_coco
-from training.data.kitti import open_kitti
+from training.data.kitti import KittiSamples, check_occurring, open_kitti
 from training.data.labelled import LabelledImages
 from training.data.sample import DataError, Sample, SampleSet
 from training.data.street_samples import StreetSamples
 from training.data.voc import open_voc
-from training.sources import CocoSource, DataConfig, KittiSource, Source, StreetSource
+from training.sources import TASKS_OF, CocoSource, DataConfig, KittiSource, Source, StreetSource
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ def open_training_samples(config: RunConfig) -> SampleSet:
             samples = samples.with_ignored_as_objects()
         if task == "pose":
             samples = samples.with_objects()
+    if isinstance(samples, KittiSamples) and config.data.classes:
+        check_occurring(samples)
     return _limited(samples, config.data.limit)
 
 
@@ -106,8 +108,7 @@ def open_source(
         DataError: As with `open_training_samples`.
     """
     root = Path(data.root).expanduser()
-    tasks = {"voc": ("detection2d",), "coco": ("detection2d", "pose"), "kitti": _BOXES}
-    if task not in tasks.get(source.KIND, (task,)):
+    if task not in TASKS_OF.get(source.KIND, (task,)):
         raise DataError(f"{source.KIND} data has no truth for the task {task}")
     if isinstance(source, StreetSource):
         street = StreetSamples(source.seed, source.images, task)
@@ -120,9 +121,6 @@ def open_source(
         list_file = root / source.list if source.list else None
         return open_kitti(root / source.folder, list_file, task, class_names)
     return open_voc([root / folder for folder in source.folders], source.list, class_names)
-
-
-_BOXES = ("detection2d", "detection3d")
 
 
 def _limited(samples: SampleSet, limit: int) -> SampleSet:

@@ -25,7 +25,7 @@ from centernet_ros.tasks.heatmap import (
 )
 
 MAX_OBJECTS = 128
-"""Object slots of a training image; further objects are dropped."""
+"""Object slots of a training image; of further objects only the heat map tells."""
 
 
 class Detection2D(Task[Detections2D]):
@@ -38,11 +38,13 @@ class Detection2D(Task[Detections2D]):
 
         Args:
             num_classes: channels of the heat map.
-            compat: changes nothing, as there is nothing to correct here.
+            compat: train as the authors' code does: objects beyond the slots are no objects of the
+                heat map either, and so become background. Results are read alike.
             smooth_regression: learn size and offset by a smooth L1 loss, which the paper found to
                 cost 2.4 AP (section 5.4).
         """
         self.num_classes = num_classes
+        self.max_drawn = MAX_OBJECTS if compat else None
         self.smooth_regression = smooth_regression
         self.heads = (
             Head(
@@ -82,9 +84,11 @@ class Detection2D(Task[Detections2D]):
         }
         if ignored is not None:
             draw_ignored(targets["heatmap"], ignored, view)
-        for slot, item in enumerate(islice(place(truth, view, grid), MAX_OBJECTS)):
+        for slot, item in enumerate(islice(place(truth, view, grid), self.max_drawn)):
             column, row = item.cell
             draw_gaussian(targets["heatmap"][item.label], column, row, item.radius)
+            if slot >= MAX_OBJECTS:
+                continue
             targets["index"][slot] = row * grid[1] + column
             targets["mask"][slot] = True
             targets["size"][slot] = item.size

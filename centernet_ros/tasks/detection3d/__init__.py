@@ -41,7 +41,7 @@ from centernet_ros.tasks.heatmap import (
 )
 
 MAX_OBJECTS = 50
-"""Object slots of a training image, KITTI's; further objects are dropped."""
+"""Object slots of a training image, KITTI's; of further objects only the heat map tells."""
 
 
 def metric_depth(raw: Tensor) -> Tensor:
@@ -68,7 +68,9 @@ class Detection3D(Task[Detections3D]):
         Args:
             num_classes: channels of the heat map.
             compat: read results as the authors' code does; the default of the next four options,
-                the last two of which are its reverse. Heads, targets and losses are the same.
+                the last two of which are its reverse. Heads and losses are the same, and so are
+                targets but for objects beyond the slots: theirs are no objects of the heat map
+                either, and so become background.
             translate_sizes: send the size of a 2D box through the whole way from the grid to the
                 image, the shift included. In the authors' code this makes every box 1.2 to 1.9
                 pixels too high at KITTI's image sizes. The published 2D numbers contain it.
@@ -84,6 +86,7 @@ class Detection3D(Task[Detections3D]):
                 car of an image weighs a fiftieth of what its heat map does.
         """
         self.num_classes = num_classes
+        self.max_drawn = MAX_OBJECTS if compat else None
         self.translate_sizes = compat if translate_sizes is None else translate_sizes
         self.depth_is_homogeneous = compat if depth_is_homogeneous is None else depth_is_homogeneous
         self.wrap_alphas = not compat if wrap_alphas is None else wrap_alphas
@@ -143,10 +146,12 @@ class Detection3D(Task[Detections3D]):
             draw_ignored(targets["heatmap"], ignored, view, whole_cells=False)
         alphas = mirror_alpha(truth.alphas) if view.mirrored else truth.alphas
         orientations = encode_alpha(alphas)
-        objects = islice(place(truth, view, grid, whole_cells=False), MAX_OBJECTS)
+        objects = islice(place(truth, view, grid, whole_cells=False), self.max_drawn)
         for slot, item in enumerate(objects):
             column, row = item.cell
             draw_gaussian(targets["heatmap"][item.label], column, row, item.radius)
+            if slot >= MAX_OBJECTS:
+                continue
             targets["index"][slot] = row * grid[1] + column
             targets["mask"][slot] = True
             targets["metric_mask"][slot] = view.camera is not None

@@ -31,7 +31,7 @@ from centernet_ros.tasks.pose.joints import (
 )
 
 MAX_OBJECTS = 32
-"""People of a training image; further people are dropped."""
+"""Slots of a training image for people; of further people only the heat maps tell."""
 
 _SLOTS = {
     "size": ("index", "mask"),
@@ -52,12 +52,14 @@ class Pose(Task[Poses]):
 
         Args:
             num_classes: channels of the heat map, 1 where all are people.
-            compat: train as the authors' code does; the default of `skip_unlabelled`. Results are
-                read alike.
+            compat: train as the authors' code does; the default of `skip_unlabelled`. People beyond
+                the slots are then on no heat map either, and so become background. Results are read
+                alike.
             skip_unlabelled: leave out the size and offset of people without any labelled joint. The
                 authors do, though such a person has a box and is an object of the heat map.
         """
         self.num_classes = num_classes
+        self.max_drawn = MAX_OBJECTS if compat else None
         self.skip_unlabelled = compat if skip_unlabelled is None else skip_unlabelled
         self.heads = (
             Head(
@@ -128,27 +130,36 @@ class Pose(Task[Poses]):
         if view.mirrored:
             order = list(MIRROR_ORDER)
             keypoints, labelled = keypoints[:, order], labelled[:, order]
-        for slot, item in enumerate(islice(place(truth, view, grid), MAX_OBJECTS)):
+        for slot, item in enumerate(islice(place(truth, view, grid), self.max_drawn)):
             column, row = item.cell
             draw_gaussian(targets["heatmap"][item.label], column, row, item.radius)
-            targets["index"][slot] = row * grid[1] + column
             known = labelled[item.row]
+            self._draw_joints(targets, slot, item, keypoints[item.row], known)
+            if slot >= MAX_OBJECTS:
+                continue
+            targets["index"][slot] = row * grid[1] + column
             targets["mask"][slot] = bool(known.any()) or not self.skip_unlabelled
             targets["size"][slot] = item.size
             targets["offset"][slot] = item.centre - item.centre.floor()
-            self._draw_joints(targets, slot, item, keypoints[item.row], known)
         return targets
 
     @staticmethod
     def _draw_joints(
         targets: dict[str, Tensor], slot: int, person: Placed, points: Tensor, known: Tensor
     ) -> None:
-        """Fill in the labelled joints (17, 2), in cells, of the person of a slot."""
+        """Fill in the labelled joints (17, 2), in cells, of the person of a slot.
+
+        Of people beyond the slots they are on the heat maps alone.
+        """
         height, width = targets["joint_heatmap"].shape[1:]
         on_grid = ((points >= 0) & (points < points.new_tensor([width, height]))).all(-1)
         for joint in (known & on_grid).nonzero().flatten().tolist():
             point, cell = points[joint], points[joint].floor()
             column, row = (int(value) for value in cell)
+            # The joint's Gaussian is as wide as that of the person's centre.
+            draw_gaussian(targets["joint_heatmap"][joint], column, row, person.radius)
+            if slot >= MAX_OBJECTS:
+                continue
             pair = slice(2 * joint, 2 * joint + 2)
             targets["joints"][slot, pair] = point - person.centre.floor()
             targets["joints_mask"][slot, pair] = True
@@ -156,8 +167,6 @@ class Pose(Task[Poses]):
             targets["joint_index"][entry] = row * width + column
             targets["joint_mask"][entry] = True
             targets["joint_offset"][entry] = point - cell
-            # The joint's Gaussian is as wide as that of the person's centre.
-            draw_gaussian(targets["joint_heatmap"][joint], column, row, person.radius)
 
     def counts(self, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Peaks of the heat maps, and coordinates of people and of labelled joints."""

@@ -153,15 +153,16 @@ def test_box_without_area_on_the_grid_is_dropped(box):
     assert all(torch.equal(targets[name], alone[name]) for name in alone)
 
 
-def test_objects_beyond_the_slots_are_dropped():
+@pytest.mark.parametrize(("compat", "drawn"), [(False, 200), (True, 128)])
+def test_objects_beyond_the_slots_are_on_the_heat_map_alone_or_nowhere(compat, drawn):
     view = View((256, 512), (256, 512), torch.eye(2, 3, dtype=torch.float64))
     boxes = [(0, 8 * i + 1, 8 * j + 1, 8 * i + 6, 8 * j + 6) for j in range(10) for i in range(20)]
     # What is not on the grid takes no slot.
     truth = scene((1, -9, -9, -1, -1), *boxes)
-    targets = Detection2D(2).encode(truth, view, view.grid_size)
+    targets = Detection2D(2, compat=compat).encode(truth, view, view.grid_size)
     assert targets["mask"].all()
     assert targets["mask"].sum() == MAX_OBJECTS == 128
-    assert (targets["heatmap"] == 1).sum() == 128
+    assert (targets["heatmap"] == 1).sum() == drawn
     assert len(set(targets["index"].tolist())) == 128
 
 

@@ -192,7 +192,8 @@ def test_ignored_regions_never_hide_an_object():
     assert targets["mask"].sum() == 1
 
 
-def test_objects_beyond_the_slots_are_dropped():
+@pytest.mark.parametrize(("compat", "drawn"), [(False, 60), (True, 50)])
+def test_objects_beyond_the_slots_are_on_the_heat_map_alone_or_nowhere(compat, drawn):
     view = View((256, 512), (256, 512), EYE, CAMERA)
     truth = Detections3D.concatenate(
         [
@@ -201,7 +202,9 @@ def test_objects_beyond_the_slots_are_dropped():
             for i in range(10)
         ]
     )
-    assert Detection3D(3).encode(truth, view, view.grid_size)["mask"].sum() == MAX_OBJECTS == 50
+    targets = Detection3D(3, compat=compat).encode(truth, view, view.grid_size)
+    assert targets["mask"].sum() == MAX_OBJECTS == 50
+    assert (targets["heatmap"] == 1).sum() == drawn
 
 
 # --- read

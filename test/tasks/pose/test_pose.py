@@ -109,12 +109,21 @@ def test_ignored_crowds_leave_people_and_joints_alone():
     )
 
 
-def test_people_beyond_the_slots_are_dropped():
+@pytest.mark.parametrize(("compat", "drawn"), [(False, 50), (True, 32)])
+def test_people_beyond_the_slots_are_on_the_heat_maps_alone_or_nowhere(compat, drawn):
     view = View((256, 512), (256, 512), torch.eye(2, 3, dtype=torch.float64))
     truth = Poses.concatenate(
-        [person(box=(9 * i, 9 * j, 9 * i + 8, 9 * j + 8)) for j in range(5) for i in range(10)]
+        [
+            person({0: (9 * i + 1, 9 * j + 1)}, box=(9 * i, 9 * j, 9 * i + 8, 9 * j + 8))
+            for j in range(5)
+            for i in range(10)
+        ]
     )
-    assert Pose(1).encode(truth, view, view.grid_size)["mask"].sum() == MAX_OBJECTS == 32
+    targets = Pose(1, compat=compat).encode(truth, view, view.grid_size)
+    assert targets["mask"].sum() == MAX_OBJECTS == 32
+    assert targets["joint_mask"].sum() == 32
+    for name in ("heatmap", "joint_heatmap"):
+        assert (targets[name] == 1).sum() == drawn
 
 
 # --- the pull to joint heat maps

@@ -38,7 +38,7 @@ def test_a_sound_coco_set_passes_with_its_counts(check, coco, tmp_path):
         ),
         ("images", 1, {"id": 10}, "ERROR: duplicate id", "image id 10 is used 2 times"),
         ("images", 1, {"file_name": "a.jpg"}, "ERROR: duplicate id", "file_name a.jpg is used 2"),
-        ("annotations", 1, {"id": 1}, "ERROR: duplicate id", "annotation id 1 is used 2 times"),
+        ("annotations", 1, {"id": 1}, "warning: duplicate id", "annotation id 1 is used 2 times"),
         (
             "annotations",
             1,
@@ -84,7 +84,6 @@ def test_a_mistake_in_a_coco_set_is_named(check, coco, key, row, change, kind, m
 @pytest.mark.parametrize(
     ("numbers", "kind"),
     [
-        ([90, 10, 2], "joint outside (1)"),
         ([90, 10], "wrong joints (1)"),
         ([9, 10, 2, 9, 10, 2], "wrong joints (1)"),
         ([9, "x", 2], "wrong joints (1)"),
@@ -102,11 +101,43 @@ def test_wrong_joints_are_named(check, people, numbers, kind):
     assert "2 images, 1 objects" in text
 
 
+def test_a_joint_outside_its_image_is_a_warning(check, people):
+    people.content["annotations"][0]["keypoints"][:3] = [90, 10, 2]
+
+    status, text = coco_check(check, people)
+
+    assert status == 0
+    assert "warning: joint outside (1)" in text
+
+
 @pytest.mark.parametrize("keypoints", [{}, {"keypoints": None}])
-def test_people_without_joints_among_others_are_named(check, people, keypoints):
+def test_people_without_joints_among_others_matter_to_poses_alone(check, people, keypoints):
     people.content["annotations"].append(people.annotation(2, 11, 1, [9, 9, 9, 9], **keypoints))
 
-    assert "annotation 2: keypoints has 0 numbers" in coco_check(check, people)[1]
+    status, text = coco_check(check, people)
+    assert status == 0
+    assert "warning: wrong joints (1)" in text
+    assert "annotation 2: keypoints has 0 numbers" in text
+    arguments = (people.annotations, "--images", people.images, "--task")
+    assert check(*arguments, "detection2d")[0] == 0
+    assert "wrong joints" not in check(*arguments, "detection2d")[1]
+    status, text = check(*arguments, "pose")
+    assert status == 1
+    assert "ERROR: wrong joints (1)" in text
+
+
+def test_poses_want_joints_of_every_object(check, coco):
+    arguments = (coco.annotations, "--images", coco.images)
+
+    assert check(*arguments)[0] == 0
+    assert "ERROR: wrong joints (3)" in check(*arguments, "--task", "multi_pose")[1]
+
+
+def test_more_people_than_slots_are_named(check, people):
+    person = people.content["annotations"][0]
+    people.content["annotations"] = [{**person, "id": i, "bbox": [i, 5, 20, 40]} for i in range(33)]
+
+    assert "33 objects in one image, of which pose learns" in coco_check(check, people)[1]
 
 
 def test_categories_that_were_not_asked_for_are_background(check, coco):
@@ -214,6 +245,25 @@ def test_collisions_are_counted(check, coco):
 def test_a_folder_of_no_known_form_is_an_error(tmp_path, capsys):
     assert main([str(tmp_path)]) == 1
     assert "expected a JSON file in COCO's form" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("coco", "--list", "val.txt"), "--list chooses images of a folder in VOC's or KITTI's"),
+        (("voc", "--images", "photos"), "--images tells where the images of a JSON file lie"),
+        (("kitti", "--images", "photos"), "--images tells where the images of a JSON file lie"),
+        (("voc", "--task", "pose"), "--task pose: voc data has truth for detection2d alone"),
+        (("kitti", "--task", "pose"), "kitti data has truth for detection2d, detection3d alone"),
+        (("coco", "--task", "ddd"), "coco data has truth for detection2d, pose alone"),
+    ],
+)
+def test_options_without_use_are_refused(request, capsys, options, message):
+    form, *options = options
+    data = request.getfixturevalue(form)
+
+    assert main([str(data.annotations if form == "coco" else data.folder), *options]) == 1
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_frames_without_a_label_are_named(check, seen_car):
 
 # The camera sees the car of the label where the label says.
 KITTI_P2 = "P2: 40 0 21 0 0 40 3.5 0 0 0 1 0\n"
-CAR = "Car 0.00 0 0.00 {box} 1.50 1.60 3.90 0.00 1.70 5.00 -1.57\n"
+CAR = "Car 0.00 0 -1.57 {box} 1.50 1.60 3.90 0.00 1.70 5.00 -1.57\n"
 
 
 @pytest.fixture
@@ -138,6 +138,91 @@ def test_a_mistake_in_a_kitti_set_is_named(check, kitti, text, kind):
     assert status == 1
     assert f"ERROR: {kind}" in printed
     assert "000000.txt" in printed
+
+
+FLAT = "Car 0.00 0 0.00 {box} -1 -1 -1 -1000 -1000 -1000 -10\n"
+
+
+def test_boxes_alone_in_kittis_form_are_no_error_but_for_3d(check, seen_car):
+    seen_car.label("000000").write_text(FLAT.format(box="11 5 31 21"))
+
+    status, text = check(seen_car.folder)
+    assert status == 0
+    assert "warning: no size in space (1)" in text
+    assert "in space" not in check(seen_car.folder, "--task", "detection2d")[1]
+    status, text = check(seen_car.folder, "--task", "ddd")
+    assert status == 1
+    assert "ERROR: wrong size in space (1)" in text
+
+
+def test_a_wrong_3d_label_matters_to_3d_alone(check, seen_car):
+    wrong = CAR.format(box="11 5 31 21").replace("3.90", "0.00")
+    seen_car.label("000001").write_text(wrong)
+    (seen_car.folder / "calib/000000.txt").write_text(KITTI_P2.replace("21 0", "55 0"))
+
+    assert check(seen_car.folder)[0] == 1
+    assert check(seen_car.folder, "--task", "detection2d")[0] == 0
+
+
+def turned(count, alpha, *, place="1.00 1.70 5.00", yaw="-1.57"):
+    """Lines of so many cars, whose alpha should be -1.77 where nothing else is said."""
+    line = CAR.replace("-1.57 {box}", f"{alpha} {{box}}").replace("0.00 1.70 5.00 -1.57", "{end}")
+    return "".join(line.format(box=f"{i} 5 31 21", end=f"{place} {yaw}") for i in range(count))
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind", "message"),
+    [
+        (turned(4, -1.57), "ERROR: wrong angle", "not that of rotation_y and place for 4 of 4 obj"),
+        (turned(3, -1.57) + turned(2, -1.77), "ERROR: wrong angle", "for 3 of 5 objects"),
+        (turned(3, -10), "ERROR: wrong angle", "alpha is -10 for all 3 objects"),
+        (turned(3, 0), "ERROR: wrong angle", "alpha is 0 for all 3 objects"),
+        (turned(3, 0, place="0 2 9", yaw=0), "warning: wrong angle", "alpha is 0 for all 3 obj"),
+    ],
+)
+def test_an_alpha_that_yaw_and_place_contradict_is_named(check, kitti, lines, kind, message):
+    kitti.label("000000").write_text(lines)
+
+    text = check(kitti.folder)[1]
+
+    assert f"{kind} in space (1)" in text
+    assert message in text
+    assert "expected rotation_y - atan2(x, z), which is" in text
+    assert "wrong angle" not in check(kitti.folder, "--task", "detection2d")[1]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [turned(3, -1.7), turned(3, 4.51), turned(3, -1.77) + turned(3, -1.57), turned(2, -1.57)],
+)
+def test_a_sound_alpha_is_not_named(check, kitti, lines):
+    kitti.label("000000").write_text(lines)
+
+    assert "wrong angle" not in check(kitti.folder)[1]
+
+
+def test_more_objects_than_slots_are_named(check, voc, kitti):
+    voc.write("two", *[("dog", 0, (1 + i % 50, 1 + i // 50, 60, 40)) for i in range(129)])
+    status, text = check(voc.folder)
+    assert status == 0
+    assert "warning: more objects than slots (1)" in text
+    assert "129 objects in one image, of which detection2d learns" in text
+    assert "the first 128 alone" in text
+
+    kitti.label("000000").write_text(turned(51, -1.77))
+    assert "of which detection3d" in check(kitti.folder)[1]
+    assert "more objects" not in check(kitti.folder, "--task", "detection2d")[1]
+    kitti.label("000000").write_text(turned(50, -1.77))
+    assert "more objects" not in check(kitti.folder)[1]
+
+
+def test_a_misspelt_class_of_kittis_form_is_an_error(check, seen_car):
+    status, text = check(seen_car.folder, "--classes", "Car,Pedestrain")
+
+    assert status == 1
+    assert "ERROR: unused class (1)" in text
+    assert "pedestrain has no object; known: pedestrian, car, cyclist, van" in text
+    assert check(seen_car.folder, "--classes", "Car,Cyclist")[0] == 0
 
 
 def test_a_single_object_behind_the_camera_is_a_warning(check, kitti):

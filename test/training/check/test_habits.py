@@ -71,7 +71,8 @@ def test_one_other_box_does_not_hide_a_habit(form, write, kind):
         written[7] = other
         found.append(habits_of(form, written))
 
-    assert found == [[(kind, True)]] * 3
+    # Boxes that stand out may be meant.
+    assert found == [[(kind, kind != "boxes outside")]] * 3
 
 
 def test_boxes_at_one_are_counted_from_one_and_an_error_where_others_end_behind_the_image():

@@ -86,6 +86,22 @@ def test_the_street_has_its_own_classes():
         open_training_samples(run("detection2d", StreetSource(), classes=("car",)))
 
 
+def test_a_misspelt_class_is_in_no_label_of_kittis_form(tmp_path, kitti):
+    def of(*classes):
+        source = KittiSource("training")
+        return run("detection2d", source, root=str(tmp_path), classes=classes)
+
+    with pytest.raises(DataError, match="'Pedestrain', which is in no label; known: pedestrian, "):
+        open_training_samples(of("Car", "Pedestrain"))
+    # The set has no cyclist either, but this is no slip.
+    assert open_training_samples(of("Car", "Cyclist")).class_names == ("Car", "Cyclist")
+    kitti.label("000001").write_text(kitti.label("000000").read_text().replace("Car ", "Bus "))
+    assert open_training_samples(of("bus")).class_names == ("bus",)
+    # A part of the own set that is measured on may have none.
+    kitti.label("000001").write_text("")
+    assert len(open_validation_samples(of(), ("bus",))[0].truth) == 0
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_image_that_breaks_the_training_is_named_in_one_line(coco, workers):
     config = coco_run(coco)
