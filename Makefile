@@ -39,7 +39,7 @@ help:
 	@echo "make test-full        the same with the slow tests"
 	@echo "make setup            only set up (.venv/, build/); PYTHON=/path/to/python3.12 chooses the interpreter"
 	@echo "make lint | format    check | mend the form of the code"
-	@echo "make clean            remove .venv/ and build/"
+	@echo "make clean            remove .venv/ and build/, but not what was trained in build/training/"
 
 setup: $(PACKAGES) $(INTERFACES)
 
@@ -70,4 +70,5 @@ format: setup
 	.venv/bin/python -m ruff format .
 
 clean:
-	rm -rf build .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name training -exec rm -rf {} +; fi

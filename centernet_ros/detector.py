@@ -237,7 +237,8 @@ class Detector:
         mode = self.max_detections, self.flip
         if mode not in self._recorded:
             collect = partial(_collect, self.task, tuple(maps), self.max_detections)
-            self._recorded[mode] = RecordedRuns(collect, record_cuda_graph)
+            # That of another number of results goes: each holds memory of the GPU.
+            self._recorded = {mode: RecordedRuns(collect, record_cuda_graph)}
         answers = [*maps.values(), *(mirrored or {}).values()]
         with torch.inference_mode():
             found = self._recorded[mode](*answers)

@@ -133,7 +133,7 @@ def _coco(backbone: str) -> ModelPreset:
         backbone,
         COCO_CLASSES,
         fit=Fit.KEEP,
-        pad_to=_step(backbone),
+        pad_to=step_of(backbone),
         compat=True,
     )
 
@@ -150,7 +150,7 @@ def _pascal(backbone: str, side: int = 512) -> ModelPreset:
         backbone,
         VOC_CLASSES,
         (side, side),
-        pad_to=_step(backbone),
+        pad_to=step_of(backbone),
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         compat=True,
@@ -165,14 +165,15 @@ def _kitti(backbone: str) -> ModelPreset:
         KITTI_CLASSES,
         (384, 1280),
         Fit.WIDTH,
-        pad_to=_step(backbone),
+        pad_to=step_of(backbone),
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         compat=True,
     )
 
 
-def _step(backbone: str) -> int:
+def step_of(backbone: str) -> int:
+    """What the sides of a backbone's input are multiples of."""
     return 128 if backbone == "hourglass104" else 32
 
 

@@ -1,5 +1,6 @@
 """The authors' weights files: every form is read, and what does not fit is told apart."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -236,7 +237,7 @@ def test_preset_of_other_tasks(tmp_path, task, classes):
 
 def test_preset_can_be_given(tmp_path, state, trained):
     path = save(tmp_path / "model_best.pth", state)
-    with pytest.raises(CheckpointError, match=r"resnet18 for detection2d with 2 classes.*preset"):
+    with pytest.raises(CheckpointError, match=r"detection2d with 2 classes.*convert .*--classes"):
         load_model(path)
     own = ModelPreset("detection2d", "resnet18", ("cat", "dog"), (320, 320))
     model, preset = load_model(path, own)
@@ -290,6 +291,55 @@ def test_command_takes_a_preset_and_half_precision(tmp_path, capsys):
         assert shown["tensors"] == 177
         assert shown["preset"]["task"] == "detection2d"
         assert len(shown["preset"]["class_names"]) == 20
+
+
+@pytest.mark.parametrize(
+    ("task", "names", "options", "like"),
+    [
+        ("detection2d", ("cat", "traffic light"), (), "ctdet_coco_resdcn18"),
+        (
+            *("detection2d", ("cat", "dog")),
+            ("--preset", "ctdet_pascal_dla_384"),
+            "ctdet_pascal_resdcn18_384",
+        ),
+        ("detection3d", ("tram", "truck"), (), "ddd_3dop"),
+        ("pose", ("worker",), (), "multi_pose_dla_1x"),
+    ],
+)
+def test_command_takes_classes_of_ones_own(tmp_path, task, names, options, like):
+    trained = network(task=task, classes=len(names))
+    path, out = (
+        save(tmp_path / "model_last.pth", authors_state(trained)),
+        tmp_path / "m.safetensors",
+    )
+    command = ["convert", str(path), str(out), "--classes", ", ".join(names), *options]
+    assert main(command) == 0
+    model, preset = load_model(out)
+    assert_same_weights(model, trained)
+    assert preset == dataclasses.replace(PRESETS[like], backbone="resnet18", class_names=names)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--classes", "cat"], "it has 2 classes, but 1 are named"),
+        (["--classes", "cat,dog", "--preset", "ddd_sub"], "but preset 'ddd_sub' for detection3d"),
+        (["--classes", "cat,dog", "--preset", "coco"], "unknown preset 'coco'"),
+    ],
+)
+def test_classes_that_do_not_fit_are_told(tmp_path, state, capsys, options, message):
+    path = save(tmp_path / "model_last.pth", state)
+    assert main(["convert", str(path), str(tmp_path / "m.safetensors"), *options]) == 1
+    error = capsys.readouterr().err
+    assert "model_last.pth" in error
+    assert message in error
+
+
+@pytest.mark.parametrize("names", ["cat,", "cat,cat"])
+def test_classes_are_different_names(capsys, names):
+    with pytest.raises(SystemExit):
+        main(["convert", "a.pth", "b.safetensors", "--classes", names])
+    assert "is no list of different names" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,24 @@
 """Exported files answer what PyTorch answers, say what they are, or are not written at all."""
 
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
 import pytest
 import torch
 
 from centernet_ros import export as module
 from centernet_ros.backends import BackendError
 from centernet_ros.checkpoint import save_checkpoint
+from centernet_ros.detector import Detector
 from centernet_ros.export import export, main, read_preset, run_file
 from centernet_ros.models import BACKBONES, build_model
 from centernet_ros.presets import Fit, ModelPreset
 from centernet_ros.tasks import TASKS
+from training.data.street_samples import StreetSamples
 
+ROOT = Path(__file__).parents[1]
 KINDS = {".onnx": ["onnx", "onnxscript", "onnxruntime"], ".xml": ["openvino"]}
 
 
@@ -49,6 +57,28 @@ def test_command(kind, tmp_path, capsys):
         ".onnx": {kind},
         ".xml": {kind, ".bin"},
     }[kind]
+
+
+def test_the_documented_program_finds_what_the_detector_does(tmp_path, capsys):
+    for package in KINDS[".onnx"]:
+        pytest.importorskip(package, reason="an optional executor")
+    weights = ROOT / "weights/street_detection2d.safetensors"
+    assert main([str(weights), str(tmp_path / "network.onnx")]) == 0
+    image = StreetSamples(1, 1, "detection2d")[0].image
+    cv2.imwrite(str(tmp_path / "picture.png"), image)
+    (program,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs/export.md").read_text(), re.DOTALL
+    )
+    for name in ("network.onnx", "picture.png"):
+        program = program.replace(name, str(tmp_path / name))
+    found = {}
+    exec(program, found)
+    expected = Detector.from_checkpoint(weights, "cpu", "torch", score_threshold=0.3)(image)
+    assert len(expected) > 2
+    order = np.argsort(-found["scores"][found["labels"], found["rows"], found["columns"]])
+    assert found["labels"][order].tolist() == expected.labels.tolist()
+    np.testing.assert_allclose(found["boxes"].reshape(-1, 4)[order], expected.boxes, atol=0.01)
+    assert "car" in capsys.readouterr().out
 
 
 @pytest.mark.slow

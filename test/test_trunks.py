@@ -59,6 +59,24 @@ def test_trunk_that_cannot_be_fetched(monkeypatch):
         load_trunk(network("dla34"))
 
 
+def test_torchvision_that_does_not_fit_is_told(monkeypatch):
+    def broken(name):
+        raise RuntimeError("operator torchvision::nms does not exist\nmore")
+
+    monkeypatch.setattr("centernet_ros.checkpoint.trunk.importlib.import_module", broken)
+    with pytest.raises(CheckpointError, match=r"cannot be imported \(operator torchvision::"):
+        load_trunk(network())
+
+
+def test_trunk_that_was_fetched_broken(monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError('invalid hash value (expected "f37072fd", got "00000000")')
+
+    monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", fail)
+    with pytest.raises(CheckpointError, match=r"cannot fetch https://.*invalid hash value"):
+        load_trunk(network())
+
+
 def test_trunk_of_dla(tmp_path):
     """The file of the authors of DLA has the trunk's names without anything before them."""
     donor, model = network("dla34", seed=7), network("dla34")

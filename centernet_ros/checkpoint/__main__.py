@@ -18,8 +18,8 @@ from centernet_ros.checkpoint.files import (
     read_torch_file,
     save_checkpoint,
 )
-from centernet_ros.checkpoint.loading import load_model, preset_of
-from centernet_ros.presets import PRESETS
+from centernet_ros.checkpoint.loading import load_model, preset_of, preset_with_classes
+from centernet_ros.presets import PRESETS, ModelPreset
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.command == "convert":
-            convert(options.file, options.out, options.preset, half=options.half)
+            preset = options.preset
+            if options.classes:
+                preset = preset_with_classes(options.file, options.classes, preset)
+            convert(options.file, options.out, preset, half=options.half)
         else:
             print(describe(options.file))
     except (CheckpointError, OSError) as error:
@@ -36,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def convert(file: Path, out: Path, preset: str | None, *, half: bool = False) -> None:
-    """Write the weights of a file, with their preset, as a file of ours.
+def convert(file: Path, out: Path, preset: ModelPreset | str | None, *, half: bool = False) -> None:
+    """Write the weights of a file, with their preset, as a file of ours; see `load_model`.
 
     Raises:
         CheckpointError: The file cannot be used.
@@ -86,10 +89,24 @@ def _parser() -> argparse.ArgumentParser:
         help="how the weights are used; by default told by the name of the file, else by its "
         f"tensors; one of {', '.join(PRESETS)}",
     )
+    convert.add_argument(
+        "--classes",
+        type=_names,
+        metavar="NAME,...",
+        help="the classes in order, of weights that were trained with the authors' code on data of "
+        "your own; --preset then names the published weights that they were trained like",
+    )
     convert.add_argument("--half", action="store_true", help="store half precision")
     show = commands.add_parser("show", help="say what is in a file of either kind")
     show.add_argument("file", type=Path)
     return parser
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if "" in names or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of different names such as cup,fork")
+    return names
 
 
 if __name__ == "__main__":

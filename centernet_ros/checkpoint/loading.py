@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from centernet_ros.checkpoint.files import (
 )
 from centernet_ros.models import build_model
 from centernet_ros.models.centernet import CenterNet
-from centernet_ros.presets import PRESETS, ModelPreset, authors_preset
+from centernet_ros.presets import PRESETS, ModelPreset, authors_preset, step_of
 
 LISTED = 5
 """Tensors of each kind of problem that a message lists."""
@@ -61,9 +62,7 @@ def load_model(
     """
     origin = f"weights file {path}"
     if isinstance(preset, str):
-        if preset not in PRESETS:
-            raise CheckpointError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
-        preset = PRESETS[preset]
+        preset = named_preset(preset)
     if is_torch_file(path):
         tensors = read_torch_file(path)
         preset = preset or preset_of(tensors, Path(path))
@@ -94,10 +93,54 @@ def preset_of(tensors: Mapping[str, Tensor], path: Path) -> ModelPreset:
     if preset is None:
         raise CheckpointError(
             f"weights file {path} holds {backbone} for {task} with {classes} classes, and the "
-            "authors published none like it: say what the classes are with a preset of your own, "
-            "`load_model(path, ModelPreset(...))`"
+            "authors published none like it: say what the classes are, with `python -m "
+            "centernet_ros.checkpoint convert FILE OUT --classes ...`"
         )
     return preset
+
+
+def preset_with_classes(
+    path: Path, class_names: Sequence[str], preset: str | None = None
+) -> ModelPreset:
+    """How to use weights that were trained with the authors' code on classes of one's own.
+
+    Args:
+        path: the file.
+        class_names: name of each label, in order.
+        preset: name of the published preset that the weights were trained like; by default the
+            first of the same backbone and task.
+
+    Raises:
+        CheckpointError: The file cannot be read, has another number of classes, or the authors have
+            no such preset.
+    """
+    origin = f"weights file {path}"
+    try:
+        backbone, task, classes = recognise(read_tensors(path))
+        if classes != len(class_names):
+            raise CheckpointError(f"it has {classes} classes, but {len(class_names)} are named")
+        alike = [
+            name for name, p in PRESETS.items() if (p.backbone, p.task) == (backbone, task)
+        ] or [name for name, p in PRESETS.items() if p.task == task]
+        base = named_preset(alike[0] if preset is None else preset)
+        if base.task != task:
+            raise CheckpointError(f"it is for {task}, but preset {preset!r} for {base.task}")
+    except CheckpointError as error:
+        raise CheckpointError(f"{origin}: {error}") from None
+    return dataclasses.replace(
+        base, backbone=backbone, pad_to=step_of(backbone), class_names=tuple(class_names)
+    )
+
+
+def named_preset(name: str) -> ModelPreset:
+    """One of the authors' presets.
+
+    Raises:
+        CheckpointError: There is none of this name.
+    """
+    if name not in PRESETS:
+        raise CheckpointError(f"unknown preset {name!r}; known: {', '.join(PRESETS)}")
+    return PRESETS[name]
 
 
 def fill(model: nn.Module, source: Mapping[str, Tensor], origin: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from centernet_ros.checkpoint.authors import is_authors, recognise, to_authors, to_ours
@@ -75,12 +77,19 @@ def _imagenet(backbone: str) -> dict[str, Tensor]:
         raise CheckpointError(
             f"torchvision has no ImageNet weights of {backbone}: give a file with its trunk instead"
         )
-    import torchvision  # takes seconds
-
-    weights = torchvision.models.get_model_weights(IMAGENET[backbone])["IMAGENET1K_V1"]
+    try:
+        models = importlib.import_module("torchvision.models")  # takes seconds
+    except (ImportError, RuntimeError) as error:  # the second by one that was built for another
+        reason = str(error).strip().split("\n", maxsplit=1)[0]
+        raise CheckpointError(
+            f"torchvision cannot be imported ({reason}): install the one that was built for torch "
+            f"{torch.__version__}, or give a file instead of imagenet"
+        ) from None
+    weights = models.get_model_weights(IMAGENET[backbone])["IMAGENET1K_V1"]
     try:
         return dict(weights.get_state_dict(progress=False, check_hash=True))
-    except OSError as error:  # of which the errors of urllib are a kind
+    # The errors of urllib are a kind of the first; the second is a file with another hash.
+    except (OSError, RuntimeError) as error:
         raise CheckpointError(
             f"torchvision cannot fetch {weights.url} ({error}): fetch it on another machine and "
             "give the file instead"
