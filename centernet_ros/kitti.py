@@ -147,8 +147,8 @@ def _floats(rows: Sequence[object], *shape: int) -> Tensor:
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, *shape)
 
 
-SCORE_DECIMALS, AUTHORS_SCORE_DECIMALS = 6, 2
-"""Of scores in result files: the ties of two cost up to 0.4 AP, also in published numbers."""
+SCORE_DECIMALS = 6
+"""Of scores in result files."""
 
 
 def format_results(

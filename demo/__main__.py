@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from centernet_ros.bag import SourceError
+from centernet_ros.resources import find_file
 from centernet_ros.ros.isolation import isolated_domain
-from centernet_ros.ros.resources import find_file
 from demo.report import report
 from demo.session import DemoError, Session, start_all
 from demo.sources import (

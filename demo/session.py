@@ -13,8 +13,8 @@ from typing_extensions import Self
 
 from centernet_ros.backends import choose_backend, choose_device
 from centernet_ros.bag import SourceError
+from centernet_ros.resources import package_file
 from centernet_ros.ros.processes import Child, child_process
-from centernet_ros.ros.resources import package_file
 from demo.camera import COMPRESSED_TOPIC, IMAGE_TOPIC, INFO_TOPIC
 from demo.recorder import NODE, LiveLine
 from demo.records import Received, Record, Sent, Tail, Timed

@@ -13,8 +13,8 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from centernet_ros.resources import package_file
 from centernet_ros.ros.isolation import shared_memory_profile
-from centernet_ros.ros.resources import package_file
 from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = {

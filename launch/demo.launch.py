@@ -10,8 +10,8 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from centernet_ros.resources import package_file
 from centernet_ros.ros.isolation import shared_memory_profile
-from centernet_ros.ros.resources import package_file
 from launch import LaunchDescription
 
 ARGUMENTS = {

@@ -35,6 +35,8 @@ from training.measuring import measure
 from training.results import check_figures_file, check_results, write_figures, write_results
 from training.sources import CocoSource, DataConfig, KittiSource, StreetSource, VocSource
 
+STREET_SEED, STREET_IMAGES = 3, 500
+
 RUNS = (".yaml", ".yml")
 """Endings of a run's configuration."""
 
@@ -67,11 +69,20 @@ def _run(options: argparse.Namespace) -> None:
         ids = check_results(options.results, data, preset.task, samples.names)
     read = _reader(options, model, preset, device)
     seen, results = predict(read, preset, samples, options.workers)
+    results = [result[result.scores >= options.threshold] for result in results]
     metrics = measure(samples.benchmark, seen, results, preset.class_names)
     print(metrics.table())
     if options.results:
         names = [sample.name for sample in seen]
-        where = write_results(options.results, data, names, results, preset.class_names, ids=ids)
+        where = write_results(
+            options.results,
+            data,
+            names,
+            results,
+            preset.class_names,
+            ids=ids,
+            score_decimals=preset.score_decimals,
+        )
         print(f"results: {where}")
     if options.json:
         write_figures(options.json, metrics)
@@ -84,6 +95,8 @@ def _check_data_options(options: argparse.Namespace) -> None:
         ValueError: There is one.
     """
     suffix = options.data.suffix if options.data else ""
+    if options.data and (options.seed is not None or options.images is not None):
+        raise ValueError("--seed and --images choose street images: leave them or --data out")
     if options.set and suffix not in RUNS:
         raise ValueError("--set changes a run's configuration: give its YAML as --data")
     if options.folder and (not options.data or suffix in RUNS or options.data.is_dir()):
@@ -103,7 +116,9 @@ def data_of(options: argparse.Namespace) -> DataConfig:
     """
     path: Path | None = options.data
     if path is None:
-        return DataConfig(validation=StreetSource(options.seed, options.images))
+        seed = STREET_SEED if options.seed is None else options.seed
+        images = STREET_IMAGES if options.images is None else options.images
+        return DataConfig(validation=StreetSource(seed, images))
     if path.suffix in RUNS:
         return load_config(path, options.set).data
     source: CocoSource | VocSource | KittiSource | None = None
@@ -191,8 +206,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override in the YAML")
     add("--folder", type=Path, help="folder of the images of a JSON file")
     add("--list", default="", help="list of the images to measure on, below a folder")
-    add("--seed", type=int, default=3, help="seed of the street images")
-    add("--images", type=int, default=500, help="number of street images")
+    add("--seed", type=int, help=f"seed of the street images (default: {STREET_SEED})")
+    add("--images", type=int, help=f"number of street images (default: {STREET_IMAGES})")
+    add("--threshold", type=float, default=0.0, help="least score of a result (default: 0)")
     add("--flip", action="store_true", help="average with the mirrored image")
     add("--scales", type=float, nargs="+", default=[1.0], help="look at several scales")
     add("--nms", action="store_true", help="soft-NMS also at one scale")

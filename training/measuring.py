@@ -69,8 +69,9 @@ def headline(metrics: Metrics) -> tuple[str, float]:
     """The one figure by which two measurements of a run are compared, with its name.
 
     It is COCO's AP, the mean of VOC's AP, or the mean over KITTI's classes of the moderate AP on
-    the ground at the loose overlap, and without places in the image at the strict one. It is 0
-    where there is nothing to find.
+    the ground at the loose overlap, and without places in the image at the strict one: over those
+    of which there are objects, where one that is never found counts as 0. It is 0 where there is
+    nothing to find.
 
     Raises:
         TypeError: These metrics have no such figure.
@@ -81,15 +82,17 @@ def headline(metrics: Metrics) -> tuple[str, float]:
         return "mAP", metrics.mean_ap
     if not isinstance(metrics, KittiMetrics):
         raise TypeError(f"{type(metrics).__name__} has no headline")
+    there = {name for name, counts in metrics.num_truths.items() if counts[1] > 0}
     for kind, overlap in (("bev", min), ("2d", max)):
         # Of each class its AP by overlap, where it is measured.
         classes: dict[str, dict[float, float]] = {}
         for item in metrics.entries:
-            if item.metric == kind and item.r40 is not None and not math.isnan(item.r40[1]):
+            measured = item.r40 is not None and not math.isnan(item.r40[1])
+            if item.metric == kind and item.class_name in there and measured:
                 classes.setdefault(item.class_name, {})[item.min_overlap] = item.r40[1]
-        values = [by_overlap[overlap(by_overlap)] for by_overlap in classes.values()]
-        if values:
-            return f"{kind} AP|R40 moderate", sum(values) / len(values)
+        if classes:
+            total = sum(by_overlap[overlap(by_overlap)] for by_overlap in classes.values())
+            return f"{kind} AP|R40 moderate", total / len(there)
     return "2d AP|R40 moderate", 0.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,6 +69,12 @@ def check_results(
             "--results: white space separates the columns of VOC's result files, but image "
             f"{spaced[0]!r} has some in its name; rename it"
         )
+    doubles = [name for name, count in Counter(names).items() if count > 1]
+    if doubles and isinstance(source, VocSource):
+        raise ValueError(
+            f"--results: VOC's result files name images, but {doubles[0]!r} is in several of "
+            f"{', '.join(source.folders)}: measure them one by one"
+        )
     ids = None
     if isinstance(source, CocoSource):
         ids = read_annotations(Path(data.root).expanduser() / source.annotations)
@@ -83,6 +90,7 @@ def write_results(
     class_names: Sequence[str],
     *,
     ids: CocoIds | None,
+    score_decimals: int,
 ) -> Path:
     """Write result files into a folder; see `check_results`.
 
@@ -96,6 +104,7 @@ def write_results(
         results: what was found in each of them.
         class_names: name of each label.
         ids: what `check_results` gave.
+        score_decimals: of scores in files of COCO's and KITTI's form.
 
     Returns:
         The folder, or the one file in it.
@@ -109,7 +118,7 @@ def write_results(
         entries = [
             entry
             for name, result in zip(names, results, strict=True)
-            for entry in coco_results(image_id(name, ids), result, categories)
+            for entry in coco_results(image_id(name, ids), result, categories, score_decimals)
         ]
         (folder / "results.json").write_text(json.dumps(entries) + "\n")
         return folder / "results.json"
@@ -122,5 +131,5 @@ def write_results(
     for name, result in zip(names, results, strict=True):
         # KITTI's result files have the names of the label files, whatever these are.
         stem = name if isinstance(source, KittiSource) else name.replace(" ", "_")
-        (folder / f"{stem}.txt").write_text(format_results(result, class_names))
+        (folder / f"{stem}.txt").write_text(format_results(result, class_names, score_decimals))
     return folder

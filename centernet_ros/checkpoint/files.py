@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from centernet_ros.checkpoint.errors import CheckpointError
 from centernet_ros.presets import ModelPreset
+from centernet_ros.resources import find_file
 
 HEADER_KEY = "centernet_ros"
 """Entry of the safetensors header that holds the preset and the notes as JSON."""
@@ -166,7 +167,12 @@ def state_dict_of(content: object, origin: str) -> dict[str, Tensor]:
 
 
 def _existing(path: Path | str) -> Path:
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"weights file {path} does not exist (looked in {Path.cwd()})")
-    return path
+    """The file, or the one of this name that comes with the package.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    try:
+        return find_file(str(path))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"weights {error}") from None

@@ -41,7 +41,6 @@ from centernet_ros.detect.records import (
 from centernet_ros.detect.sources import open_source
 from centernet_ros.detector import Detector
 from centernet_ros.film import Film
-from centernet_ros.kitti import AUTHORS_SCORE_DECIMALS, SCORE_DECIMALS
 from centernet_ros.tasks.detection3d import Detection3D
 from centernet_ros.tasks.pose import Pose
 
@@ -181,7 +180,6 @@ def _facts(options: argparse.Namespace, job: _Job) -> dict[str, Any]:
 def _write(output: Path, outcome: Outcome, job: _Job, facts: Mapping[str, Any]) -> list[str]:
     """Write the results in all formats, each with its threshold; returns the names of the files."""
     preset = job.detector.preset
-    decimals = AUTHORS_SCORE_DECIMALS if preset.compat else SCORE_DECIMALS
     written = []
     for kind, threshold in job.thresholds.items():
         records = [
@@ -193,9 +191,9 @@ def _write(output: Path, outcome: Outcome, job: _Job, facts: Mapping[str, Any]) 
             head = {**facts, "threshold": threshold}
             write_json(path, records, outcome.unusable, preset.class_names, head)
         elif kind == "coco":
-            write_coco(path, records, preset.class_names, job.ids, decimals)
+            write_coco(path, records, preset.class_names, job.ids, preset.score_decimals)
         else:
-            write_kitti(path, records, preset.class_names, decimals)
+            write_kitti(path, records, preset.class_names, preset.score_decimals)
         written.append(path.name + ("/" if path.is_dir() else ""))
     return written
 

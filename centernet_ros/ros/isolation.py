@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from centernet_ros.ros.resources import package_file
+from centernet_ros.resources import package_file
 
 DOMAINS = range(1, 102)
 """Domains whose ports lie below Linux's ephemeral ones; 0 is left to whoever chose nothing."""

@@ -15,6 +15,7 @@ from std_srvs.srv import SetBool
 from centernet_ros.backends import choose_device
 from centernet_ros.checkpoint import load_model
 from centernet_ros.detector import Detector
+from centernet_ros.resources import find_file
 from centernet_ros.ros.engine import Engine, OpenDetector
 from centernet_ros.ros.mailbox import Mailbox
 from centernet_ros.ros.monitor import Monitor
@@ -26,7 +27,6 @@ from centernet_ros.ros.parameters import (
     declare_parameters,
     idle_overrides,
 )
-from centernet_ros.ros.resources import find_file
 from centernet_ros.ros.selection import least_scores
 from centernet_ros.ros.stream import Stream, prefix_of
 from centernet_ros.ros.transforms import Transforms

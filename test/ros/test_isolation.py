@@ -10,10 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from centernet_ros.ros import resources
 from centernet_ros.ros.isolation import DOMAINS, isolated_domain
 from centernet_ros.ros.processes import child_process
-from centernet_ros.ros.resources import find_file, package_file
 
 
 def test_domains_are_held_apart_and_given_back():
@@ -133,22 +131,3 @@ def test_waiting_for_output_ends_with_the_process(tmp_path):
         child.wait_for_output("hello", 10)
         with pytest.raises(TimeoutError, match=r"ended with 0\):\nhello"):
             child.wait_for_output("goodbye", 10)
-
-
-def test_files_are_found_as_given_then_in_the_package(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert find_file("config/fastdds.xml") == resources.CHECKOUT / "config" / "fastdds.xml"
-    (tmp_path / "config").mkdir()
-    own = tmp_path / "config" / "fastdds.xml"
-    own.touch()
-    assert find_file("config/fastdds.xml") == own
-    assert find_file(str(own)) == own
-    assert package_file("config/fastdds.xml") != own
-
-
-def test_a_missing_file_tells_where_it_was_looked_for(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError) as error:
-        find_file("weights/none.safetensors")
-    assert str(tmp_path / "weights/none.safetensors") in str(error.value)
-    assert str(resources.CHECKOUT / "weights/none.safetensors") in str(error.value)

@@ -79,7 +79,7 @@ def test_a_weights_file_to_detections(start_node, peer, weights, image_message):
 @pytest.mark.parametrize(
     ("case", "reason"),
     [
-        ("missing", "file 'weights/nowhere.safetensors' does not exist (looked for /"),
+        ("missing", "file weights/nowhere.safetensors does not exist (looked for /"),
         ("wrong key", "unknown parameter 'score_treshold'; known: weights, device, "),
         ("broken file", "broken.yaml"),
     ],

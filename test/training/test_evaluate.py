@@ -1,6 +1,7 @@
 """Weights are measured on data of every form; the files for the servers give the same figures."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -127,6 +128,32 @@ def test_white_space_in_the_name_of_a_voc_image_is_refused(tmp_path, voc, capsys
     assert not (tmp_path / "out").exists()
 
 
+def test_a_name_in_two_voc_folders_is_refused(tmp_path, voc, capsys):
+    voc.write("1", ("cat", 0, (1, 1, 32, 24)))
+    shutil.copytree(tmp_path, tmp_path / "again", ignore=shutil.ignore_patterns("again"))
+    path = weights(tmp_path, "detection2d", ("cat", "dog"))
+    source = "{folders: ['.', again]}"
+    config = tmp_path / "run.yaml"
+    data = f"{{kind: voc, root: {tmp_path}, train: {source}, validation: {source}}}"
+    config.write_text(f"task: detection2d\ndata: {data}\n")
+
+    assert evaluate(path, "--data", config, "--results", tmp_path / "out") == 1
+    assert "'1' is in several of ., again: measure them one by one" in capsys.readouterr().err
+
+
+def test_the_least_score(tmp_path, coco, boxes):
+    """As the authors measured KITTI: what scores less is left out of figures and files."""
+    given = ("--data", coco.annotations, "--folder", coco.images)
+    entries = {}
+    for threshold in (0, 0.11, 1):
+        out = tmp_path / str(threshold)
+        assert evaluate(boxes, *given, "--threshold", threshold, "--results", out) == 0
+        entries[threshold] = figures(out / "results.json")
+    assert len(entries[0]) > len(entries[0.11]) > len(entries[1]) == 0
+    assert min(entry["score"] for entry in entries[0.11]) >= 0.11
+    assert any(entry["score"] != round(entry["score"], 2) for entry in entries[0])
+
+
 def test_poses_of_the_street_have_no_result_files(tmp_path, capsys):
     path = weights(tmp_path, "pose", ("person",))
 
@@ -146,6 +173,8 @@ def test_poses_of_the_street_have_no_result_files(tmp_path, capsys):
         (("--data", "run.yaml", "--list", "x"), "--list chooses images of a folder"),
         (("--json", "no/such/folder/a.json"), "--json no/such/folder/a.json: the folder no/such/"),
         (("--json", "/"), "--json / is a folder; name a file"),
+        (("--data", "run.yaml", "--images", "5"), "--seed and --images choose street images"),
+        (("--data", "/", "--seed", "0"), "--seed and --images choose street images"),
     ],
 )
 def test_options_without_use_are_refused_before_the_work(capsys, options, message):

@@ -116,7 +116,7 @@ def test_an_unknown_benchmark_is_an_error():
         measure("imagenet", [], [], ("a",))
 
 
-def kitti_metrics(**values):
+def kitti_metrics(cyclists=4, **values):
     """Moderate AP|R40 of cars and cyclists by metric and overlap, as `bev_50=(30.0, None)`."""
     entries = [
         KittiEntry(name, key.split("_")[0], int(key.split("_")[1]) / 100, r40=(99.0, value, 0.0))
@@ -124,7 +124,7 @@ def kitti_metrics(**values):
         for name, value in zip(("car", "cyclist"), pair, strict=True)
         if value is not None
     ]
-    return KittiMetrics(1, {"car": (1, 1, 1), "cyclist": (0, 0, 0)}, tuple(entries))
+    return KittiMetrics(1, {"car": (1, 1, 1), "cyclist": (0, cyclists, cyclists)}, tuple(entries))
 
 
 def test_the_headline_of_kitti_is_the_ground_at_the_loose_overlap():
@@ -134,9 +134,17 @@ def test_the_headline_of_kitti_is_the_ground_at_the_loose_overlap():
 
 
 def test_the_headline_of_kitti_leaves_out_classes_that_do_not_exist():
-    assert headline(kitti_metrics(**{"bev_50": (30, float("nan"))}))[1] == 30
+    for nothing in (0, None, float("nan")):
+        assert headline(kitti_metrics(0, **{"bev_50": (30, nothing)}))[1] == 30
     boxes_alone = kitti_metrics(**{"2d_70": (80, 10), "2d_50": (90, 20)})
     assert headline(boxes_alone) == ("2d AP|R40 moderate", 45)
+
+
+def test_a_class_that_is_never_found_counts_in_the_headline():
+    """Else a network that begins to find it, badly, would look worse."""
+    assert headline(kitti_metrics(**{"bev_50": (30, None)})) == ("bev AP|R40 moderate", 15)
+    assert headline(kitti_metrics(**{"2d_70": (None, 20)})) == ("2d AP|R40 moderate", 10)
+    assert headline(kitti_metrics()) == ("2d AP|R40 moderate", 0)
 
 
 def test_nothing_to_find_is_no_good_headline():

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from centernet_ros.resources import CHECKOUT
 from centernet_ros.ros.parameters import DEFAULTS, RULES
 from centernet_ros.ros.reference import diagnostics, table, topics
-from centernet_ros.ros.resources import CHECKOUT
 from centernet_ros.ros.rules import AT_CONFIGURE, AT_START, RESTART_FREE, Rule
 
 DOCUMENT = CHECKOUT / "docs" / "node.md"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def find_file(name: str) -> Path:
@@ -36,16 +38,11 @@ def _first_file(name: str, folders: list[Path]) -> Path:
         if candidate.is_file():
             return candidate
     looked = ", ".join(str(candidate) for candidate in candidates)
-    raise FileNotFoundError(f"file {name!r} does not exist (looked for {looked})")
+    raise FileNotFoundError(f"file {name} does not exist (looked for {looked})")
 
 
 def _package_folders() -> list[Path]:
-    """The checkout, then the share folder of the installed package, where there is one."""
-    folders = [CHECKOUT]
-    try:
-        from ament_index_python.packages import get_package_share_directory
-
-        folders.append(Path(get_package_share_directory("centernet_ros")))
-    except (ImportError, LookupError, OSError):  # not installed, or no ROS environment sourced
-        pass
-    return folders
+    """The checkout, then the share folders of wherever the package is installed."""
+    prefixes = [*os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep), sys.prefix]
+    shares = [Path(prefix) / "share" / "centernet_ros" for prefix in prefixes if prefix]
+    return [CHECKOUT, *(share for share in shares if share.is_dir())]
