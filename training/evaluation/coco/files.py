@@ -13,7 +13,7 @@ from typing import Any
 from pycocotools.coco import COCO
 
 from centernet_ros.structures import NUM_JOINTS
-from training.data.coco import entry_problem
+from training.data.coco import box_and_area, entry_problem, is_crowd
 from training.evaluation.coco.metrics import (
     BoxMetrics,
     PoseMetrics,
@@ -79,8 +79,8 @@ def _checked(content: Any, path: Path, shape: str) -> dict[str, Any]:
     if len(set(names)) < len(names):
         raise ValueError(f"{path}: two categories have one name; there are {', '.join(names)}")
     for entry in content["annotations"]:
-        entry.setdefault("iscrowd", 0)
-        entry.setdefault("area", entry["bbox"][2] * entry["bbox"][3])
+        entry["iscrowd"] = int(is_crowd(entry))
+        entry["area"] = box_and_area(entry)[1]
         if shape == "keypoints":
             entry.setdefault("num_keypoints", sum(flag > 0 for flag in entry["keypoints"][2::3]))
     return dict(content)
@@ -116,11 +116,15 @@ def _annotation_problem(
     for key, lists in (("image_id", "images"), ("category_id", "categories")):
         if entry[key] not in ids[lists]:
             return f"{key} {entry[key]} is not among the {lists}"
-    if entry.get("iscrowd", 0) not in (0, 1):
-        return f"has the iscrowd {entry['iscrowd']!r}, expected 0 or 1"
-    if not _is_number(entry.get("area", 0)):
-        return f"has the area {entry['area']!r}, expected square pixels"
-    return _numbers_problem(entry, "bbox") or _numbers_problem(entry, shape)
+    problem = _numbers_problem(entry, "bbox") or _numbers_problem(entry, shape)
+    if problem:
+        return problem
+    try:
+        is_crowd(entry)
+        box_and_area(entry)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _records(records: Any, path: Path, shape: str, truth: COCO) -> list[dict[str, Any]]:

@@ -77,14 +77,21 @@ def test_bad_files_are_named(tmp_path, truth, results, message):
         measure(tmp_path, truth, results)
 
 
+def test_what_is_left_empty_is_as_what_is_left_out(tmp_path):
+    """As in training; some tools write null for what nobody filled in."""
+    empty = {**ANNOTATION, "area": None, "iscrowd": None}
+    found = measure(tmp_path, {**TRUTH, "annotations": [empty]}, [RESULT])
+    assert found == measure(tmp_path, TRUTH, [RESULT])
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"id": 0}, "annotation 1: id 0; ids start at 1"),
         ({"id": "a"}, "annotation 1: has the id 'a', expected an integer"),
         ({"bbox": [1, 2]}, "annotation 1: has 2 numbers in bbox, expected 4"),
-        ({"area": None}, "annotation 1: has the area None, expected square pixels"),
-        ({"iscrowd": None}, "annotation 1: has the iscrowd None, expected 0 or 1"),
+        ({"area": "x"}, "annotation 1: area is 'x', expected square pixels"),
+        ({"iscrowd": "0"}, "annotation 1: iscrowd is '0', expected 0 or 1"),
     ],
 )
 def test_bad_annotations_are_named(tmp_path, changes, message):
