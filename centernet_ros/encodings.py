@@ -183,8 +183,10 @@ def is_cut_jpeg(content: bytes) -> bool:
     if not content.startswith(_START_OF_IMAGE):
         return False
     # No end marker can stand in the data of the picture, but one does in a preview before them.
-    *_, (_, position) = (b"", 0), *_segments(content)
-    return content.find(_END_OF_IMAGE, position + _segment_length(content, position)) < 0
+    start = 2
+    for _, position in _segments(content):
+        start = position + _segment_length(content, position)
+    return content.find(_END_OF_IMAGE, start) < 0
 
 
 def _check_declared_size(data: NDArray[np.uint8]) -> None:

@@ -148,7 +148,7 @@ def _floats(rows: Sequence[object], *shape: int) -> Tensor:
 
 
 SCORE_DECIMALS = 6
-"""Of scores in result files."""
+"""Of scores in result files; those of the authors' weights have fewer, see `ModelPreset`."""
 
 
 def format_results(

@@ -33,7 +33,11 @@ def package_file(name: str) -> Path:
 
 def _first_file(name: str, folders: list[Path]) -> Path:
     # An absolute path replaces the folder before it, so it is looked for once only.
-    candidates = list(dict.fromkeys(folder / Path(name).expanduser() for folder in folders))
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:  # of a user whom nobody knows
+        path = Path(name)
+    candidates = list(dict.fromkeys(folder / path for folder in folders))
     for candidate in candidates:
         if candidate.is_file():
             return candidate

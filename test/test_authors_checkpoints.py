@@ -347,6 +347,10 @@ def test_classes_are_different_names(capsys, names):
     [
         (["show", "nowhere.pth"], "nowhere.pth does not exist"),
         (["convert", "nowhere.pth", "out.safetensors"], "nowhere.pth does not exist"),
+        (
+            ["convert", "nowhere.pth", "out.safetensors", "--classes", "a"],
+            "error: weights file nowhere.pth does not exist",
+        ),
         (["convert", "x.pth", "out.safetensors", "--preset", "y"], "unknown preset 'y'"),
     ],
 )

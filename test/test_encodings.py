@@ -127,4 +127,5 @@ def test_a_jpeg_is_cut_off_where_its_picture_is(progressive):
     stray = jpeg[:2] + preview + b"???" + jpeg[2:]  # which decoders skip
     assert not is_cut_jpeg(stray)
     assert is_cut_jpeg(stray[:-1])
+    assert not is_cut_jpeg(jpeg[:2] + b"???" + jpeg[2:])
     assert not is_cut_jpeg(b"no JPEG")

@@ -27,6 +27,11 @@ def test_a_missing_file_tells_where_it_was_looked_for(tmp_path, monkeypatch):
     assert "(looked for " in str(error.value)
 
 
+def test_the_home_of_nobody_is_no_folder():
+    with pytest.raises(FileNotFoundError, match="file ~nosuchuser/a does not exist"):
+        find_file("~nosuchuser/a")
+
+
 def test_installed_files_lie_in_the_share_folder(tmp_path, monkeypatch):
     """Of any prefix that is sourced; prefixes without the package are not named."""
     monkeypatch.chdir(tmp_path)

@@ -66,6 +66,8 @@ class World:
 
     def totals(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The sums over all processes, of scalars or vectors, exchanged at once."""
+        if self.size == 1:
+            return dict(values)
         parts = [value.reshape(-1).double() for value in values.values()]
         sums = torch.split(self.total(torch.cat(parts)), [len(part) for part in parts])
         return {

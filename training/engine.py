@@ -194,13 +194,15 @@ def _differentiate(
                 {name: value.to(weights.dtype) for name, value in maps.items()} for maps in stacks
             ]
             loss, losses = task.total_loss(stacks, part, counts)
-            if not torch.isfinite(loss):
-                suspects += _suspects(task, stacks, part)
             # Averaged over the processes, gradients of shares have to become their sum.
             learner.scaler.scale(loss * world.size).backward()  # type: ignore[no-untyped-call]
+            # Not before: a GPU that is asked for a number has nothing to do afterwards.
+            if not torch.isfinite(loss):
+                suspects += _suspects(task, stacks, part)
         shares.append({"loss": loss.detach(), **{n: value.detach() for n, value in losses.items()}})
     totals = world.totals(_sums(shares))
-    return {name: value.item() for name, value in totals.items()}, suspects
+    numbers: list[float] = torch.stack(list(totals.values())).tolist()
+    return dict(zip(totals, numbers, strict=True)), suspects
 
 
 def _gradients_stay_here(network: nn.Module) -> AbstractContextManager[None]:
@@ -209,6 +211,8 @@ def _gradients_stay_here(network: nn.Module) -> AbstractContextManager[None]:
 
 
 def _sums(items: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    if len(items) == 1:
+        return dict(items[0])
     return {name: torch.stack([item[name] for item in items]).sum(0) for name in items[0]}
 
 

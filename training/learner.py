@@ -77,7 +77,8 @@ def start_learner(
         synchronise_statistics(model, device)
     return Learner(
         model,
-        torch.optim.Adam(model.parameters(), config.learning_rate),
+        # On a GPU one kernel for all weights instead of some hundred.
+        torch.optim.Adam(model.parameters(), config.learning_rate, fused=device.type == "cuda"),
         GradScaler(device.type, enabled=config.precision == "float16"),
         average,
     )
@@ -90,9 +91,10 @@ def update_average(average: nn.Module, model: nn.Module, decay: float, step: int
     The first steps count more than the decay would let them, so that the start is forgotten.
     """
     share = 1 - min(decay, step / (step + 10))
-    current = model.state_dict()
-    for name, mean in average.state_dict().items():
-        if mean.is_floating_point():
-            mean.lerp_(current[name], share)
-        else:
-            mean.copy_(current[name])
+    means, current = average.state_dict(), model.state_dict()
+    moving = [name for name, mean in means.items() if mean.is_floating_point()]
+    torch._foreach_lerp_(
+        [means[name] for name in moving], [current[name] for name in moving], share
+    )
+    for name in means.keys() - set(moving):
+        means[name].copy_(current[name])

@@ -5,6 +5,7 @@ A GPU runs most kernels of a small network in less time than a CPU needs to laun
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -28,7 +29,7 @@ class RecordedRuns:
     """Runs a function through a recording, for the first `SHAPES` shapes that come more than once.
 
     Images of many sizes would else keep it recording. Where recording fails, it says so once and
-    runs the function itself from then on.
+    runs the function itself from then on. May be called from several threads, one after another.
     """
 
     def __init__(self, run: Run, record: Record) -> None:
@@ -43,14 +44,17 @@ class RecordedRuns:
         self._seen: set[tuple[tuple[int, ...], ...]] = set()
         self._recordings: dict[tuple[tuple[int, ...], ...], Run] = {}
         self._failed = False
+        self._lock = threading.Lock()
 
     def __call__(self, *inputs: Tensor) -> dict[str, Tensor]:
         """The function's results; they stay as they are when it is called again."""
         shapes = tuple(tuple(values.shape) for values in inputs)
-        if shapes in self._seen and not self.is_recorded(*shapes):
-            self._add(shapes, inputs)
-        self._seen.add(shapes)
-        return self._recordings.get(shapes, self._run)(*inputs)
+        # A recording has its inputs and results in one place.
+        with self._lock:
+            if shapes in self._seen and not self.is_recorded(*shapes):
+                self._add(shapes, inputs)
+            self._seen.add(shapes)
+            return self._recordings.get(shapes, self._run)(*inputs)
 
     def is_recorded(self, *shapes: Sequence[int]) -> bool:
         """Whether there is a recording for inputs of these shapes, or will never be one."""

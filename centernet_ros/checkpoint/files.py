@@ -61,8 +61,9 @@ def replace_preset(path: Path | str, preset: ModelPreset) -> None:
     Raises:
         CheckpointError: The file is missing, damaged or not one of `save_checkpoint`.
     """
+    path = _existing(path)
     tensors, _, notes = read_checkpoint(path)
-    _write(Path(path), tensors, preset, notes)
+    _write(path, tensors, preset, notes)
 
 
 def _write(

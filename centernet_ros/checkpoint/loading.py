@@ -114,9 +114,9 @@ def preset_with_classes(
         CheckpointError: The file cannot be read, has another number of classes, or the authors have
             no such preset.
     """
-    origin = f"weights file {path}"
+    origin, tensors = f"weights file {path}", read_tensors(path)
     try:
-        backbone, task, classes = recognise(read_tensors(path))
+        backbone, task, classes = recognise(tensors)
         if classes != len(class_names):
             raise CheckpointError(f"it has {classes} classes, but {len(class_names)} are named")
         alike = [

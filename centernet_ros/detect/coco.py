@@ -44,7 +44,7 @@ def read_annotations(path: Path) -> CocoIds:
             {
                 str(image["file_name"]): (int(image["height"]), int(image["width"]))
                 for image in content["images"]
-                if "height" in image and "width" in image
+                if image.get("height") and image.get("width")
             },
         )
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

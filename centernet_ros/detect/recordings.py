@@ -68,7 +68,7 @@ def open_video(path: Path, look: Look | None) -> Source:
 def _frames(path: Path, rate: float) -> Iterator[tuple[float, Image]]:
     """The images of a video, each with its seconds since the first."""
     film = _capture(path)
-    first = last = -math.inf
+    first, last = 0.0, -1.0
     try:
         for number in itertools.count():
             with quiet():
@@ -77,8 +77,8 @@ def _frames(path: Path, rate: float) -> Iterator[tuple[float, Image]]:
             if not there:
                 return
             first = seconds if number == 0 else first
-            # A container without times, or one that OpenCV cannot tell.
-            last = seconds - first if seconds - first > last else number / rate
+            # A container without times, or one that OpenCV cannot tell, goes on at its rate.
+            last = seconds - first if seconds - first > last else last + 1 / rate
             yield last, np.asarray(image, dtype=np.uint8)
     finally:
         film.release()

@@ -11,7 +11,8 @@ from rclpy.clock_type import ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from centernet_ros.ros.pairing import PATIENCE, Arrival, Pairing
+from centernet_ros.ros.pairing import LOOK_PERIOD as PAIRING_PERIOD
+from centernet_ros.ros.pairing import Arrival, Pairing
 from centernet_ros.ros.subscription import FittingSubscription
 from centernet_ros.stamps import to_nanoseconds
 
@@ -84,7 +85,7 @@ class Camera:
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(LOOK_PERIOD, self._look, clock=steady)
         # Runs while an image waits for its camera_info.
-        self._patience = node.create_timer(PATIENCE / 2, self._flush, clock=steady)
+        self._patience = node.create_timer(PAIRING_PERIOD, self._flush, clock=steady)
         self._patience.cancel()
 
     def destroy(self) -> None:

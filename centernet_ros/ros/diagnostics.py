@@ -15,6 +15,9 @@ from centernet_ros.ros.stream import Counts
 OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
 ERROR, STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 
+STUCK = "active, but failed to deactivate"
+"""State of a node whose worker did not end in time: it has no cameras any more."""
+
 STAGES = ("received", "queued", "preprocess", "network", "decode", "publish")
 """Fields of a Timing whose sum is the age at publishing."""
 
@@ -111,6 +114,8 @@ def node_status(name: str, health: NodeHealth) -> DiagnosticStatus:
     level, message = OK, f"{health.state} on {health.device}" if health.device else health.state
     if health.failure:
         level, message = ERROR, f"GPU given up, going on with the CPU: {health.failure}"
+    elif health.state == STUCK:
+        level, message = WARN, f"{health.state}: deactivate it once more"
     elif not health.enabled:
         message = f"{message}, disabled by ~/enable"
     return _status(level, f"{name}: network", message, name, values)

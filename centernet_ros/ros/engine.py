@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from centernet_ros.backends import Backend, Standby
+from centernet_ros.backends.standby import SHAPES
 from centernet_ros.detector import Detector
 from centernet_ros.image import Image, view_of
 from centernet_ros.ros.parameters import NodeParameters
@@ -86,21 +87,28 @@ class Engine:
     @property
     def precision(self) -> str:
         """Numbers that the network computes with; what was asked for as long as none is loaded."""
-        backend = None if self._detector is None else self._detector.backend
+        detector = self._detector  # which the worker's thread may take away
+        backend = None if detector is None else detector.backend
         return getattr(backend, "precision", self._parameters.precision)
 
     @property
     def executor_failure(self) -> str:
         """Why a faster executor is not used; empty as long as none has failed."""
-        backend = None if self._detector is None else self._detector.backend
+        detector = self._detector
+        backend = None if detector is None else detector.backend
         return backend.failure if isinstance(backend, Standby) else ""
 
     def warm_up(self, batch: int) -> None:
-        """Run with as many images: the first run is slow, on a GPU also the second (recording)."""
+        """Run with as many images, on a GPU also with fewer: the first run of each number is slow.
+
+        There the second one is, too, which records.
+        """
         size = self.preset.input_size
         view = view_of(size, self.preset, stand_in_camera(size))
-        for _ in range(1 if self.detector.device.type == "cpu" else 2):
-            self.detect([np.zeros((*size, 3), np.uint8)] * batch, [view] * batch)
+        on_cpu = self.detector.device.type == "cpu"
+        for number in (batch,) if on_cpu else {*range(1, min(batch, SHAPES)), batch}:
+            for _ in range(1 if on_cpu else 2):
+                self.detect([np.zeros((*size, 3), np.uint8)] * number, [view] * number)
 
     def detect(
         self, images: Sequence[Image], views: Sequence[View]

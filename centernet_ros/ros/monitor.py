@@ -11,7 +11,13 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.lifecycle import LifecycleNode
 
-from centernet_ros.ros.diagnostics import CameraHealth, NodeHealth, camera_status, node_status
+from centernet_ros.ros.diagnostics import (
+    STUCK,
+    CameraHealth,
+    NodeHealth,
+    camera_status,
+    node_status,
+)
 from centernet_ros.ros.engine import Engine
 from centernet_ros.ros.stream import Counts, Stream
 
@@ -65,7 +71,7 @@ class Monitor:
             failure = "" if engine is None else engine.failure
             return NodeHealth(state, self._node.enabled, failure=failure)
         return NodeHealth(
-            state=self._node.state,
+            state=self._state(),
             enabled=self._node.enabled,
             task=engine.preset.task,
             device=str(detector.device),
@@ -75,6 +81,11 @@ class Monitor:
             failure=engine.failure,
             executor_failure=engine.executor_failure,
         )
+
+    def _state(self) -> str:
+        """That of the life cycle, which stays `active` where the worker did not end in time."""
+        state: str = self._node.state
+        return STUCK if state == "active" and not self._node.streams else state
 
     def _look(self, stream: Stream) -> _Look:
         counts, now = dataclasses.replace(stream.counts), time.monotonic()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 PATIENCE = 0.1
-"""Seconds that an image waits at most for a camera_info of its own stamp."""
+"""Seconds that an image waits for a camera_info of its own stamp; whatever comes in time counts."""
+
+LOOK_PERIOD = PATIENCE / 4
+"""Seconds from one `Pairing.flush` to the next while an image waits."""
 
 MISSES = 3
 """Images in a row without a camera_info of their own, after which none waits; one may go lost."""
@@ -55,7 +59,7 @@ class Pairing:
         self._deliver = deliver
         self._infos: OrderedDict[int, Any] = OrderedDict()
         self._waiting: Arrival | None = None
-        self._found: Arrival | None = None
+        self._overdue: Arrival | None = None
         self._misses = 0
         self._unpaired: int | None = None
         """Stamp of the last image that got the newest."""
@@ -91,17 +95,16 @@ class Pairing:
             self._misses = 0
 
     def flush(self) -> None:
-        """Deliver an image that has waited long enough; to be called twice in its `PATIENCE`.
+        """Deliver an image that has waited long enough; to be called every `LOOK_PERIOD`.
 
-        It goes with the second call that finds it: between the two a busy executor calls `add_info`
-        with what came in time.
+        It goes with the second call that finds it too old: between the two a busy executor calls
+        `add_info` with what came in time.
         """
-        if self._waiting is None:
-            return
-        if self._found is self._waiting:
-            self._give_up()
-        else:
-            self._found = self._waiting
+        if self._waiting and time.monotonic() > self._waiting.monotonic_time + PATIENCE:
+            if self._overdue is self._waiting:
+                self._give_up()
+            else:
+                self._overdue = self._waiting
 
     def _give_up(self) -> None:
         assert self._waiting is not None

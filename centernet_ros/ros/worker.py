@@ -101,7 +101,6 @@ class Worker:
         age = (self._node.get_clock().now().nanoseconds - arrival.stamp) / 1e9
         if max_age == 0 or age <= max_age:
             return False
-        # No figures in the text: it is throttled by what it says.
         self._warn(stream, f"images on {stream.topic} are older than max_age {max_age:g} s")
         return True
 
@@ -120,7 +119,7 @@ class Worker:
                 published.append((frame, self._publish(frame, raw, parameters)))
                 frame.stream.counts.processed += 1
                 frame.stream.add_timing(self._timing(frame, times, begun))
-        # A drawing takes its time: the results of other cameras do not wait for it.
+        # A drawing takes its time: the results of the batch's other cameras do not wait for it.
         for frame, results in published:
             if parameters.draw and frame.stream.outputs.drawing_wanted:
                 self._draw(frame, results, birdseye=parameters.birdseye)

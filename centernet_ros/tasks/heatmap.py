@@ -1,4 +1,4 @@
-"""Primitives that tasks share: Gaussians, peaks, reading maps at points, and losses."""
+"""Primitives that tasks share: Gaussians, peaks, reading maps at points, and L1 losses."""
 
 from __future__ import annotations
 
@@ -244,16 +244,6 @@ def read_boxes(values: Values, peaks: Peaks) -> Tensor:
     return torch.cat([centres - half, centres + half], dim=-1)
 
 
-def clamped_sigmoid(logits: Tensor) -> Tensor:
-    """Probabilities that stay away from 0 and 1, so that their logarithms stay finite."""
-    return logits.sigmoid().clamp(1e-4, 1 - 1e-4)
-
-
-def count_peaks(target: Tensor) -> Tensor:
-    """Number of the positives of `focal_loss`: cells of (B, C, H, W) that are exactly 1."""
-    return (target == 1).sum()
-
-
 def count_coordinates(target: Tensor, mask: Tensor) -> Tensor:
     """Number of the values that `masked_l1` averages; arguments as those."""
     return mask.sum() * target.shape[-1] if mask.dim() == 2 else mask.sum()
@@ -261,22 +251,7 @@ def count_coordinates(target: Tensor, mask: Tensor) -> Tensor:
 
 def count_all(target: Tensor) -> Tensor:
     """Number of the values that `mean_l1` averages, those of empty slots included."""
-    return torch.tensor(target.numel(), device=target.device)
-
-
-def focal_loss(logits: Tensor, target: Tensor, count: Tensor | None = None) -> Tensor:
-    """Penalty-reduced focal loss of (B, C, H, W) maps, alpha 2, beta 4 (eq. 1).
-
-    Positives are the cells whose target is exactly 1; the sum is divided by their number in the
-    batch, or by 1 when there is none. `count` is that number in a larger batch, of which this is a
-    part; so it is in the losses below.
-    """
-    probability = clamped_sigmoid(logits)
-    positive = target == 1
-    hit = torch.log(probability) * (1 - probability) ** 2
-    miss = torch.log(1 - probability) * probability**2 * (1 - target) ** 4
-    total = torch.where(positive, hit, miss).sum()
-    return -total / (positive.sum() if count is None else count).clamp(min=1)
+    return torch.full((), target.numel(), device=target.device)
 
 
 def masked_l1(

@@ -186,6 +186,16 @@ def test_annotations_may_begin_with_a_mark(tmp_path):
     assert read_annotations(path).images == {"street.jpg": 139}
 
 
+def test_annotations_may_leave_sizes_empty(tmp_path):
+    path = annotations(tmp_path)
+    content = json.loads(path.read_text())
+    sizes = {"height": 48, "width": 96}
+    content["images"].append({"file_name": "b.jpg", "id": 2, **dict.fromkeys(sizes)})
+    content["images"].append({"file_name": "c.jpg", "id": 3, **sizes})
+    path.write_text(json.dumps(content))
+    assert read_annotations(path).sizes == {"c.jpg": (48, 96)}
+
+
 def test_numbers_of_images(tmp_path):
     assert image_id("000000000139.jpg", None) == 139
     assert image_id("val/000000000139.jpg", None) == 139

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from centernet_ros.tasks import build_task
 from centernet_ros.tasks.detection3d import metric_depth
 from centernet_ros.tasks.detection3d.angle import orientation_loss
-from centernet_ros.tasks.heatmap import clamped_sigmoid, focal_loss, gather, masked_l1, mean_l1
+from centernet_ros.tasks.focal import clamped_sigmoid, focal_loss
+from centernet_ros.tasks.heatmap import gather, masked_l1, mean_l1
 
 GRID = (24, 32)
 HEADS = {

@@ -1,5 +1,7 @@
 """Which camera_info an image gets: its own where pairs come, else the newest."""
 
+import time
+
 import pytest
 
 from centernet_ros.ros.pairing import MISSES, REMEMBERED, Arrival, Pairing
@@ -12,8 +14,8 @@ class Driver:
         self.got = []
         self.pairing = Pairing(lambda arrival: self.got.append((arrival.stamp, arrival.info)))
 
-    def image(self, stamp):
-        self.pairing.add_image(Arrival(None, stamp, 0, 0.0))
+    def image(self, stamp, age=1.0):
+        self.pairing.add_image(Arrival(None, stamp, 0, time.monotonic() - age))
 
     def info(self, stamp, name=None):
         self.pairing.add_info(stamp, name or f"info {stamp}")
@@ -66,6 +68,15 @@ def test_what_came_while_the_executor_was_busy_counts(driver):
     driver.info(1)
     driver.image(2)
     driver.pairing.flush()
+    driver.info(2)
+    assert driver.got == [(2, "info 2")]
+
+
+def test_a_young_image_goes_on_waiting(driver):
+    """However often it is looked at: the executor may have been busy with something else."""
+    driver.image(2, age=0)
+    for _ in range(3):
+        driver.pairing.flush()
     driver.info(2)
     assert driver.got == [(2, "info 2")]
 

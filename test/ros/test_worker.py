@@ -13,6 +13,7 @@ from vision_msgs.msg import Detection2DArray
 
 from centernet_ros.msg import Timing
 from centernet_ros.ros import outputs, worker
+from centernet_ros.ros.diagnostics import STUCK
 
 from .counting import CountingDetector
 
@@ -105,7 +106,7 @@ def test_a_drawing_holds_up_no_results(peer, make_node, black, gate, held, monke
     front_timing, rear_timing = timings["front"][0], timings["rear"][0]
     assert front_timing.publish >= 0.5 > rear_timing.publish, "each has its own"
     assert rear_timing.queued >= 0.5
-    assert [counts[name].processed for name in counts] == [1, 1, 1]
+    peer.spin_until(lambda: [counts[name].processed for name in counts] == [1, 1, 1])
 
 
 def test_an_image_that_cannot_be_drawn_has_its_results(peer, make_node, black, monkeypatch, capfd):
@@ -124,7 +125,8 @@ def test_an_image_that_cannot_be_drawn_has_its_results(peer, make_node, black, m
         peer.spin_until(lambda: node.streams[0].outputs.drawing_wanted)
         for _ in range(2):
             peer.exchange(camera, black(), received)
-        assert (counts.rejected, counts.processed) == (0, counts.received)
+        peer.spin_until(lambda: counts.processed + counts.dropped == counts.received)
+        assert counts.rejected == 0
     log = capfd.readouterr().err
     assert log.count("image on /image cannot be drawn: no colour left") == 1
     assert log.count("Traceback") == 1
@@ -173,6 +175,7 @@ def test_a_thread_that_hangs_fails_the_deactivation_which_may_be_repeated(
         peer.spin_until(gate.reached.is_set, every=0.1, do=lambda: camera.publish(black()))
         assert node.trigger_deactivate() == FAILURE
         assert node.state == "active"
+        assert node._monitor._node_health().state == STUCK
         said = "cannot deactivate: the images in work are not done after 0.1 s"
         assert said in capfd.readouterr().err
         monkeypatch.undo()

@@ -15,7 +15,6 @@ from centernet_ros.tasks.heatmap import (
     channel_peaks,
     draw_gaussian,
     find_peaks,
-    focal_loss,
     gather,
     gaussian_radius,
     masked_l1,
@@ -248,79 +247,6 @@ def test_gather_reads_each_image_at_its_cells():
     assert read.shape == (2, 2, 3)
     assert read[0].tolist() == [[0, 20, 40], [7, 27, 47]]
     assert read[1].tolist() == [[79, 99, 119], [67, 87, 107]]
-
-
-# --- focal_loss
-
-
-def focal_by_loop(logits, target):
-    """Equation 1 of the paper, alpha 2, beta 4."""
-    total, positives = 0.0, 0
-    for logit, y in zip(logits.flatten().tolist(), target.flatten().tolist(), strict=True):
-        p = 1 / (1 + math.exp(-logit))
-        if y == 1:
-            positives += 1
-            total += (1 - p) ** 2 * math.log(p)
-        else:
-            total += (1 - y) ** 4 * p**2 * math.log(1 - p)
-    return -total / max(1, positives)
-
-
-def target_map(*shape, seed=0, positives=5):
-    target = random_map(*shape, seed=seed) ** 3 * 0.99
-    cells = torch.randperm(target.numel(), generator=torch.Generator().manual_seed(seed))
-    target.view(-1)[cells[:positives]] = 1
-    return target
-
-
-@pytest.mark.parametrize("positives", [0, 1, 7])
-def test_focal_loss_is_equation_1(positives):
-    logits = torch.randn(2, 3, 6, 5, generator=torch.Generator().manual_seed(1)) * 2
-    target = target_map(2, 3, 6, 5, positives=positives)
-    loss = focal_loss(logits, target)
-    assert loss.shape == ()
-    assert loss.item() == pytest.approx(focal_by_loop(logits, target), rel=1e-4)
-
-
-def test_without_objects_only_background_counts():
-    logits = torch.full((1, 2, 4, 4), -1.0)
-    p = 1 / (1 + math.e)
-    expected = -32 * p**2 * math.log(1 - p)
-    assert focal_loss(logits, torch.zeros(1, 2, 4, 4)).item() == pytest.approx(expected, rel=1e-4)
-
-
-def test_right_answers_cost_nothing():
-    target = target_map(1, 2, 8, 8).eq(1).float()
-    assert focal_loss(target * 40 - 20, target).item() < 1e-3
-    assert focal_loss(20 - target * 40, target).item() > 10
-
-
-def test_only_ones_are_positives():
-    logits = torch.full((1, 1, 3, 3), -20.0)
-    target = torch.zeros(1, 1, 3, 3)
-    target[0, 0, 1, 1] = 0.9999
-    assert focal_loss(logits, target).item() < 1e-3
-    target[0, 0, 1, 1] = 1
-    assert focal_loss(logits, target).item() == pytest.approx(-math.log(1e-4), rel=1e-3)
-
-
-@pytest.mark.parametrize("size", [20, 1e4, 1e30])
-@pytest.mark.parametrize("positives", [0, 3])
-def test_extreme_logits_stay_finite(size, positives):
-    target = target_map(1, 2, 4, 4, positives=positives)
-    signs = torch.tensor([1.0, -1.0]).repeat(16).view(1, 2, 4, 4)
-    logits = (signs * size).requires_grad_()
-    loss = focal_loss(logits, target)
-    loss.backward()
-    assert loss.isfinite()
-    assert logits.grad.isfinite().all()
-
-
-def test_focal_loss_leaves_its_input_alone():
-    logits = torch.randn(1, 1, 3, 3, generator=torch.Generator().manual_seed(0))
-    before = logits.clone()
-    focal_loss(logits, target_map(1, 1, 3, 3, positives=1))
-    assert torch.equal(logits, before)
 
 
 # --- masked_l1

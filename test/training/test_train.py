@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -65,6 +66,17 @@ def whole_run(tmp_path_factory):
     return folder / "run"
 
 
+@contextmanager
+def running(config, **options):
+    """A run that does not outlive the block."""
+    process = subprocess.Popen(command(config), cwd=ROOT, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 def wait_for_steps(log, count, process):
     deadline = time.monotonic() + 60
     while not log.exists() or log.read_text().count("\n") < count:
@@ -73,15 +85,16 @@ def wait_for_steps(log, count, process):
         time.sleep(0.01)
 
 
+@pytest.mark.timeout(300)  # three runs
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
 )
 def test_an_interrupted_and_resumed_run_ends_with_the_same_weights(tmp_path, whole_run, number):
     config = write_config(tmp_path, "run")
-    process = subprocess.Popen(command(config), cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    wait_for_steps(tmp_path / "run" / "log.jsonl", 3, process)
-    process.send_signal(number)
-    output = process.communicate(timeout=60)[0]
+    with running(config, stdout=subprocess.PIPE, text=True) as process:
+        wait_for_steps(tmp_path / "run" / "log.jsonl", 3, process)
+        process.send_signal(number)
+        output = process.communicate(timeout=60)[0]
 
     assert process.returncode == 128 + number
     assert "--resume goes on" in output
@@ -100,21 +113,18 @@ def test_an_interrupted_and_resumed_run_ends_with_the_same_weights(tmp_path, who
 @pytest.mark.slow
 def test_a_signal_to_the_whole_process_group_ends_the_run_as_cleanly(tmp_path):
     config = write_config(tmp_path, "run", TOY.replace("workers: 0", "workers: 1"))
-    process = subprocess.Popen(command(config), cwd=ROOT, start_new_session=True)
-    wait_for_steps(tmp_path / "run" / "log.jsonl", 2, process)
-    os.killpg(process.pid, signal.SIGINT)
-
-    assert process.wait(timeout=60) == 128 + signal.SIGINT
+    with running(config, start_new_session=True) as process:
+        wait_for_steps(tmp_path / "run" / "log.jsonl", 2, process)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 128 + signal.SIGINT
     assert (tmp_path / "run" / "state.pt").exists()
 
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_from_its_last_saved_state(tmp_path, whole_run):
     config = write_config(tmp_path, "run")
-    process = subprocess.Popen(command(config), cwd=ROOT)
-    wait_for_steps(tmp_path / "run" / "log.jsonl", 6, process)
-    process.kill()
-    process.wait()
+    with running(config) as process:
+        wait_for_steps(tmp_path / "run" / "log.jsonl", 6, process)
 
     subprocess.run(command(config, "--resume"), cwd=ROOT, check=True)
 
@@ -202,7 +212,6 @@ def test_the_precision_follows_the_machine_and_a_slow_one_is_told(
     assert said == {"auto": False, "bfloat16": not fast}
 
 
-@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is not None, reason="it is installed")
 def test_a_run_too_short_for_its_schedule_says_so_once(tmp_path, monkeypatch, capsys):
     def stop(*_, **__):
         raise ConfigError("far enough")
@@ -218,6 +227,7 @@ def test_a_run_too_short_for_its_schedule_says_so_once(tmp_path, monkeypatch, ca
     assert error.count("warning: optimiser.warmup_steps: the 8 steps of the run end before") == 1
 
 
+@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is not None, reason="it is installed")
 def test_absent_tensorboard_is_one_line(tmp_path, capsys):
     config = write_config(tmp_path, "run")
 

@@ -86,10 +86,13 @@ class ShuffledSteps(Sampler[list[tuple[int, int]]]):
         steps = self.config.steps_per_epoch(self.num_images)
         size, parts = self.config.optimiser.batch_size, self.config.optimiser.accumulate
         share = size // (parts * self.world.size)
+        shuffled = -1, np.arange(0)
         for step in range(self.first_step, steps * self.config.optimiser.epochs):
             epoch, batch = divmod(step, steps)
-            order = np.random.default_rng([self.config.seed, epoch])
-            indices = order.permutation(self.num_images)[batch * size : (batch + 1) * size]
+            if shuffled[0] != epoch:
+                random = np.random.default_rng([self.config.seed, epoch])
+                shuffled = epoch, random.permutation(self.num_images)
+            indices = shuffled[1][batch * size : (batch + 1) * size]
             for part in range(parts):
                 start = (part * self.world.size + self.world.rank) * share
                 yield [(epoch, int(i)) for i in indices[start : start + share]]
@@ -151,7 +154,7 @@ def compact(items: Sequence[Batch]) -> Batch:
             batch[name] = torch.stack(values)
             continue
         size = values[0].numel()
-        cells = [value.flatten().nonzero().flatten() for value in values]
+        cells = [_filled(value) for value in values]
         batch[f"{name}.cells"] = torch.cat([own + i * size for i, own in enumerate(cells)])
         batch[f"{name}.values"] = torch.cat(
             [value.flatten()[own] for value, own in zip(values, cells, strict=True)]
@@ -160,16 +163,34 @@ def compact(items: Sequence[Batch]) -> Batch:
     return batch
 
 
+def _filled(values: Tensor) -> Tensor:
+    """Where a map (C, H, W) is not zero, as indices of it in one row.
+
+    Most of COCO's 80 classes are in no image, and that is seen sooner than that no cell is.
+    """
+    rows = values.flatten(1)
+    channels = ((rows.amax(1) != 0) | (rows.amin(1) != 0)).nonzero().flatten()
+    channel, cell = values[channels].flatten(1).nonzero().unbind(1)
+    return channels[channel] * values[0].numel() + cell
+
+
 def expand(batch: Batch, device: torch.device) -> Batch:
     """A batch of `compact` on a device, with its maps as the task drew them."""
     # A GPU copies by itself what is pinned, in the order of its work.
     there = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
     moved = {name: value for name, value in there.items() if "." not in name}
     for name in [name.removesuffix(".cells") for name in batch if name.endswith(".cells")]:
-        cells, values = there[f"{name}.cells"], there[f"{name}.values"]
-        whole = values.new_zeros(batch[f"{name}.shape"].tolist())
-        whole.view(-1)[cells] = values
-        moved[name] = whole
+        images, channels, height, width = batch[f"{name}.shape"].tolist()
+        values = there[f"{name}.values"]
+        whole = values.new_zeros(images, height, width, channels)
+        plane, cell = (
+            there[f"{name}.cells"] // (height * width),
+            there[f"{name}.cells"] % (height * width),
+        )
+        place = (plane // channels * height * width + cell) * channels + plane % channels
+        whole.view(-1)[place] = values
+        # As the network's answer lies in memory: losses go through both at once.
+        moved[name] = whole.permute(0, 3, 1, 2)
     return moved
 
 

@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from centernet_ros.msg import Timing
-from centernet_ros.ros.diagnostics import CameraHealth, NodeHealth, camera_status, node_status
+from centernet_ros.ros.diagnostics import (
+    STUCK,
+    CameraHealth,
+    NodeHealth,
+    camera_status,
+    node_status,
+)
 from centernet_ros.ros.reference import described, table
 from centernet_ros.ros.stream import Counts
 
@@ -46,6 +52,9 @@ NODES: Mapping[str, NodeHealth] = {
     "`~/enable` was called with false": dataclasses.replace(WELL, enabled=False),
     "not configured yet, or cleaned up": NodeHealth("unconfigured"),
     "shut down": NodeHealth("finalized"),
+    "the images in work were not done when it was deactivated": dataclasses.replace(
+        WELL, state=STUCK
+    ),
     "the GPU ran out of memory, or was lost": dataclasses.replace(
         WELL, device="cpu", failure="CUDA out of memory", gpu_memory=None
     ),

@@ -10,14 +10,13 @@ from torch import Tensor
 
 from centernet_ros.structures import Detections2D, View
 from centernet_ros.tasks.base import HEATMAP_BIAS, Counts, Head, Maps, Task, mirror
+from centernet_ros.tasks.focal import count_peaks, focal_loss
 from centernet_ros.tasks.heatmap import (
     Values,
     count_coordinates,
-    count_peaks,
     draw_gaussian,
     draw_ignored,
     find_peaks,
-    focal_loss,
     masked_l1,
     masked_smooth_l1,
     place,

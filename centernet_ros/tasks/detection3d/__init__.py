@@ -25,15 +25,14 @@ from centernet_ros.tasks.detection3d.geometry import (
     locate,
     visible_region,
 )
+from centernet_ros.tasks.focal import count_peaks, focal_loss
 from centernet_ros.tasks.heatmap import (
     Values,
     count_all,
     count_coordinates,
-    count_peaks,
     draw_gaussian,
     draw_ignored,
     find_peaks,
-    focal_loss,
     masked_l1,
     mean_l1,
     place,

@@ -50,7 +50,8 @@ def decode_alpha(orientation: Tensor) -> Tensor:
     first = orientation[..., 1] > orientation[..., 5]
     sin = torch.where(first, orientation[..., 2], orientation[..., 6])
     cos = torch.where(first, orientation[..., 3], orientation[..., 7])
-    return torch.atan2(sin, cos) + orientation.new_tensor(BIN_CENTRES)[(~first).long()]
+    residuals = torch.atan2(sin, cos)
+    return torch.where(first, residuals + BIN_CENTRES[0], residuals + BIN_CENTRES[1])
 
 
 def mirror_alpha(alphas: Tensor) -> Tensor:
@@ -64,14 +65,15 @@ def unmirror_orientation(values: Tensor) -> Tensor:
     alpha becomes pi - alpha, which keeps the bins (-90 and +90 degrees are their own mirror images)
     and negates the residuals.
     """
-    signs = values.new_tensor([1, 1, -1, 1, 1, 1, -1, 1])
-    return values.flip(-1) * signs.view(-1, 1, 1)
+    flipped = values.flip(-1)
+    flipped[:, 2::4].neg_()
+    return flipped
 
 
 def count_angles(target: Tensor, mask: Tensor, objects_only: bool = False) -> Tensor:
     """Numbers (3,) that `orientation_loss` divides by: slots, and angles inside each bin."""
-    inside = (target[..., [1, 5]] * mask.unsqueeze(-1)).flatten(0, 1).sum(0)
-    slots = mask.sum() if objects_only else inside.new_tensor(mask.numel())
+    inside = (target[..., 1::4] * mask.unsqueeze(-1)).flatten(0, 1).sum(0)
+    slots = mask.sum() if objects_only else inside.new_full((), mask.numel())
     return torch.cat([slots.to(inside).view(1), inside])
 
 

@@ -10,15 +10,14 @@ from torch import Tensor
 
 from centernet_ros.structures import NUM_JOINTS, Detections2D, Poses, View
 from centernet_ros.tasks.base import HEATMAP_BIAS, Counts, Head, Maps, Task, mirror
+from centernet_ros.tasks.focal import count_peaks, focal_loss
 from centernet_ros.tasks.heatmap import (
     Placed,
     Values,
     count_coordinates,
-    count_peaks,
     draw_gaussian,
     draw_ignored,
     find_peaks,
-    focal_loss,
     masked_l1,
     place,
     read_boxes,

@@ -53,13 +53,15 @@ def side_of(*joints: int) -> Side:
 def unmirror_joints(values: Tensor) -> Tensor:
     """Joint vectors (B, 34, H, W) of a mirrored image to those of the image itself."""
     flipped = values.flip(-1).reshape(len(values), NUM_JOINTS, 2, *values.shape[2:])
-    sign = values.new_tensor([-1, 1]).view(2, 1, 1)
-    return (flipped[:, list(MIRROR_ORDER)] * sign).flatten(1, 2)
+    ordered = torch.stack([flipped[:, joint] for joint in MIRROR_ORDER], dim=1)
+    ordered[:, :, 0].neg_()
+    return ordered.flatten(1, 2)
 
 
 def unmirror_joint_heatmap(values: Tensor) -> Tensor:
     """Joint heat maps (B, 17, H, W) of a mirrored image to those of the image itself."""
-    return values.flip(-1)[:, list(MIRROR_ORDER)]
+    flipped = values.flip(-1)
+    return torch.stack([flipped[:, joint] for joint in MIRROR_ORDER], dim=1)
 
 
 def snap(joints: Tensor, boxes: Tensor, values: Values, count: int) -> tuple[Tensor, Tensor]:
@@ -81,7 +83,7 @@ def snap(joints: Tensor, boxes: Tensor, values: Values, count: int) -> tuple[Ten
     """
     heatmap = values["joint_heatmap"]
     scores, indices = channel_peaks(heatmap, count)
-    if not scores.is_cuda:
+    if scores.device.type == "cpu":
         # Most peaks are too weak to attract a joint; a GPU would have to be waited for to know.
         strong = int((scores > MIN_SCORE).sum(-1).max()) if scores.numel() else 0
         scores, indices = scores[..., :strong], indices[..., :strong]

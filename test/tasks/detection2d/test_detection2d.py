@@ -9,7 +9,7 @@ from centernet_ros.image import view_of
 from centernet_ros.presets import Fit, ModelPreset
 from centernet_ros.structures import Detections2D, View
 from centernet_ros.tasks.detection2d import MAX_OBJECTS, Detection2D
-from centernet_ros.tasks.heatmap import focal_loss
+from centernet_ros.tasks.focal import focal_loss
 
 IDENTITY = View((64, 96), (64, 96), torch.eye(2, 3, dtype=torch.float64))
 GRID = IDENTITY.grid_size  # 16 x 24 cells of 4 pixels
