@@ -20,3 +20,9 @@ def authors_state(model):
 def save(path, content, *, zipped=False):
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     return path
+
+
+def assert_same_weights(model, expected):
+    expected = expected.state_dict()
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, expected[name]), name

@@ -87,9 +87,9 @@ def headline(metrics: Metrics) -> tuple[str, float]:
         # Of each class its AP by overlap, where it is measured.
         classes: dict[str, dict[float, float]] = {}
         for item in metrics.entries:
-            measured = item.r40 is not None and not math.isnan(item.r40[1])
-            if item.metric == kind and item.class_name in there and measured:
-                classes.setdefault(item.class_name, {})[item.min_overlap] = item.r40[1]
+            moderate = math.nan if item.r40 is None else item.r40[1]
+            if item.metric == kind and item.class_name in there and not math.isnan(moderate):
+                classes.setdefault(item.class_name, {})[item.min_overlap] = moderate
         if classes:
             total = sum(by_overlap[overlap(by_overlap)] for by_overlap in classes.values())
             return f"{kind} AP|R40 moderate", total / len(there)

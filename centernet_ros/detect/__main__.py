@@ -65,6 +65,23 @@ def _parser() -> argparse.ArgumentParser:
         "--scales", nargs="+", type=float, default=[1.0], help="e.g. 0.5 0.75 1 1.25 1.5"
     )
     parser.add_argument("--nms", action="store_true", help="soft-NMS, also at a single scale")
+    _add_camera(parser)
+    parser.add_argument("--topic", help="image topic of a bag (default: its first)")
+    parser.add_argument(
+        "--annotations", type=Path, help="COCO file that numbers images and classes"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--no-pictures", dest="pictures", action="store_false", help="no annotated pictures"
+    )
+    parser.add_argument(
+        "--no-film", dest="film", action="store_false", help="no annotated film of a video or bag"
+    )
+    return parser
+
+
+def _add_camera(parser: argparse.ArgumentParser) -> None:
+    """The options that tell how the images were taken."""
     parser.add_argument(
         "--calib", type=Path, help="camera of all images: KITTI calib file or camera_info YAML"
     )
@@ -84,18 +101,6 @@ def _parser() -> argparse.ArgumentParser:
         help="focal length of the input that weights for 3D boxes were trained with: depths are "
         "scaled by the camera's to it (default: left as the network says)",
     )
-    parser.add_argument("--topic", help="image topic of a bag (default: its first)")
-    parser.add_argument(
-        "--annotations", type=Path, help="COCO file that numbers images and classes"
-    )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument(
-        "--no-pictures", dest="pictures", action="store_false", help="no annotated pictures"
-    )
-    parser.add_argument(
-        "--no-film", dest="film", action="store_false", help="no annotated film of a video or bag"
-    )
-    return parser
 
 
 def _focal_length(text: str) -> float:

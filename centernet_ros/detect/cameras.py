@@ -42,6 +42,8 @@ def read_camera(path: Path, *, undistort: bool = False, rescale: bool = False) -
         if any(line.startswith("P2:") for line in text.splitlines()):
             if undistort:
                 raise CalibrationError("KITTI's images are rectified: leave --undistort out")
+            if rescale:
+                raise CalibrationError("P2 takes images of any size: leave --rescale out")
             return projecting(read_projection(text))
         return look_through(_parse_yaml(text), undistort=undistort, rescale=rescale)
     except ValueError as error:

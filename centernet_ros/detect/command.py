@@ -129,6 +129,8 @@ def _open(options: argparse.Namespace) -> _Job:
     in_space = isinstance(detector.task, Detection3D)
     if options.training_focal_length and not in_space:
         raise SourceError("--training-focal-length is of use for detection3d only")
+    if options.rescale and not (in_space or options.undistort):
+        raise SourceError("--rescale is of use for detection3d and with --undistort only")
     source = open_source(
         options.source,
         needs_camera=in_space,

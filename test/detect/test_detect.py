@@ -138,19 +138,6 @@ def test_unusable_images_are_named_and_counted(detect, weights, folder):
     assert [item["name"] for item in content["unusable"]] == ["000000000200.jpg"]
 
 
-def test_older_result_files_are_told(detect, weights, folder, tmp_path):
-    older = tmp_path / "out/kitti/000001.txt"
-    older.parent.mkdir(parents=True)
-    older.write_text("")
-    run = detect(folder, "--weights", weights("detection2d"), "--format", "kitti", "--no-pictures")
-    assert run.status == 0
-    assert "1 older files are in" in run.err
-    assert "such as kitti/000001.txt" in run.err
-    again = detect(folder / "000000000139.png", "--weights", weights("detection2d"))
-    assert "4 older files are in" in again.err
-    assert detect(folder, "--weights", weights("detection2d")).err.count("older files") == 1
-
-
 def test_a_calibration_of_another_size(detect, weights, folder, camera_yaml):
     path = camera_yaml(
         **{"image_width: 96": "image_width: 192", "image_height: 48": "image_height: 96"}
@@ -177,27 +164,6 @@ def test_depths_follow_the_focal_length(detect, weights, folder, camera_yaml):
     for before, after in zip(plain, content["images"][0]["detections"], strict=True):
         depth = before["location"][2] * 90 * zoom / 180
         assert after["location"][2] == pytest.approx(depth, rel=1e-5)
-
-
-def test_the_source_is_not_written_over(detect, weights, folder, tmp_path):
-    pictures = tmp_path / "out/pictures"
-    pictures.parent.mkdir()
-    folder.rename(pictures)
-    before = {path: path.read_bytes() for path in pictures.iterdir()}
-    run = detect(pictures, "--weights", weights("detection2d"))
-    assert run.status == 2
-    assert "000000000139.png would replace its own source: choose another --output" in run.err
-    assert {path: path.read_bytes() for path in pictures.iterdir()} == before
-    assert detect(pictures, "--weights", weights("detection2d"), "--no-pictures").status == 0
-
-
-def test_the_film_does_not_replace_the_video(detect, weights, video, tmp_path):
-    film = tmp_path / "out/film.webm"
-    film.parent.mkdir()
-    video.rename(film)
-    run = detect(film, "--weights", weights("detection2d"), "--no-pictures")
-    assert run.status == 2
-    assert "film.webm would replace its own source" in run.err
 
 
 def no_weights(**_):
@@ -261,6 +227,10 @@ def a_folder_that_cannot_be_written(weights, tmp_path, **_):
     return ["--weights", weights("detection2d")], "output folder .*/out cannot be written to"
 
 
+def rescaling_without_a_camera(weights, **_):
+    return ["--weights", weights("detection2d"), "--rescale"], "--rescale is of use for detection3d"
+
+
 def a_focal_length_for_2d(weights, **_):
     return [
         *("--weights", weights("detection2d"), "--training-focal-length", 700)
@@ -295,6 +265,7 @@ def a_folder_that_is_a_file(weights, tmp_path, **_):
         a_folder_that_is_a_file,
         a_folder_that_cannot_be_written,
         a_focal_length_for_2d,
+        rescaling_without_a_camera,
         one_number_for_two_images,
     ],
 )
