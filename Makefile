@@ -1,4 +1,5 @@
-# All there is to type: `make demo` and `make test`. Each sets up what it needs first, in this folder only.
+# All there is to type: `make demo` and `make test`. Each sets up what it needs first, in this folder only;
+# pip keeps what it fetched in its own cache (PIP_NO_CACHE_DIR=1 make demo: it does not).
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-full lint format clean
@@ -70,5 +71,5 @@ format: setup
 	.venv/bin/python -m ruff format .
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name training -exec rm -rf {} +; fi

@@ -11,6 +11,7 @@ from pathlib import Path
 from centernet_ros.bag import SourceError
 from centernet_ros.resources import find_file
 from centernet_ros.ros.isolation import isolated_domain
+from demo.pictures import remove_pictures
 from demo.report import report
 from demo.session import DemoError, Session, start_all
 from demo.sources import (
@@ -91,6 +92,7 @@ def _find_weights(task: DemoTask, given: str | None) -> Path:
 
 def _run(args: argparse.Namespace, task: DemoTask, source: Source, weights: Path, out: Path) -> int:
     """Play, report, draw."""
+    remove_pictures(out)
     print(f"playing {source.description}")
     with isolated_domain() as environment:
         # Converted networks stay in this folder too, unless the user has a place for such things.
@@ -108,7 +110,7 @@ def _run(args: argparse.Namespace, task: DemoTask, source: Source, weights: Path
                 weights=weights,
                 extra=args.node_args,
             )
-            session.play()
+            session.play(0 if source.stamped else source.num_images)
             session.stop()
     problems = report(task, source, session.records, out)
     print(session.received_path)

@@ -28,7 +28,7 @@ from std_msgs.msg import Empty, Header
 from centernet_ros.bag import SourceError
 from centernet_ros.kitti_bag import RECORDED_TOPIC
 from centernet_ros.stamps import NANOSECONDS, to_nanoseconds
-from demo.recorder import READY_QOS, READY_TOPIC
+from demo.recorder import READY_QOS, READY_TOPIC, LiveLine
 from demo.records import Sent, to_line, to_stamp
 from demo.sources import (
     Item,
@@ -74,6 +74,11 @@ class Camera(Node):
         self._infos = self.create_publisher(CameraInfo, INFO_TOPIC, QOS)
         self._ready = False
         self.create_subscription(Empty, READY_TOPIC, self._on_ready, READY_QOS)
+        # Generating images in between would make them late.
+        self._generated = None if source.stamped else list(_told(source))
+
+    def _items(self) -> Iterator[Item]:
+        return self._source.items() if self._generated is None else iter(self._generated)
 
     def lead_in(self) -> None:
         """Show the first image until the recorder is ready, and leave a pause after it.
@@ -81,16 +86,15 @@ class Camera(Node):
         The detections of these images are not counted: they load the network's memory and prove
         that all three processes hear each other.
         """
-        items = list(_until_first_image(self._source.items()))
-        first_stamp = to_nanoseconds(items[-1].message.header.stamp)
-        shown = 0
-        while not self._ready:
+        items = list(_until_first_image(self._items()))
+        before = to_nanoseconds(items[-1].message.header.stamp) - NANOSECONDS
+        for shown in itertools.count():
+            if self._ready:
+                break
             if self._images.get_subscription_count() > 0:
-                stamp = time.time_ns()
-                if self._source.stamped:
-                    # Just before the recording, so that no image of it has the same stamp.
-                    shown += 1
-                    stamp = max(0, first_stamp - NANOSECONDS + shown)
+                # Just before the recording, so that no image of it has the same stamp. Before one
+                # that begins at 0 there is no time; the present is far behind it.
+                stamp = before + shown if self._source.stamped and before >= 0 else time.time_ns()
                 for item in items:
                     item.message.header.stamp = to_stamp(stamp)
                     self._publish(item, index=-1, origin_ns=time.time_ns())
@@ -103,9 +107,7 @@ class Camera(Node):
         Raises:
             SourceError: A recording turned out to be damaged.
         """
-        items = self._source.items()
-        if not self._source.stamped:
-            items = iter(list(items))  # generating images in between would make them late
+        items = self._items()
         start, start_ns = time.monotonic(), time.time_ns()
         count = itertools.count()
         for item in items:
@@ -177,6 +179,16 @@ class Camera(Node):
 
     def _on_ready(self, _: Empty) -> None:
         self._ready = True
+
+
+def _told(source: Source) -> Iterator[Item]:
+    """The messages of a source that generates them, while a line tells how far it is."""
+    line, count = LiveLine(sys.stdout, interval=1.0), 0
+    for item in source.items():
+        count += item.is_image
+        line.show(f"generated {count} of {source.num_images} images")
+        yield item
+    line.close()
 
 
 def _until_first_image(items: Iterator[Item]) -> Iterator[Item]:

@@ -13,7 +13,7 @@ import torch
 
 from centernet_ros.birdseye import beside, draw_birdseye
 from centernet_ros.drawing import draw_results
-from centernet_ros.film import Film
+from centernet_ros.film import CODECS, Film
 from centernet_ros.image import Image
 from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, Poses
 
@@ -22,6 +22,9 @@ WIDTH = 720
 
 MAP_DEPTH = 32.0
 """Metres ahead that the map shows: on the street farther objects are too small to be labelled."""
+
+FILM = "demo"
+SHEET = "contact_sheet.png"
 
 TILE_COLUMNS = 3
 TILES = 12
@@ -149,6 +152,12 @@ def spread(count: int, wanted: int = TILES) -> list[int]:
     return [int((i + 0.5) * count / chosen) for i in range(chosen)]
 
 
+def remove_pictures(out: Path) -> None:
+    """Remove what `write_pictures` has left in a folder: it would pass for a newer demo's."""
+    for name in (SHEET, *(FILM + suffix for _, suffix in CODECS)):
+        (out / name).unlink(missing_ok=True)
+
+
 def write_pictures(
     shots: Iterable[Shot],
     num_shots: int,
@@ -173,7 +182,7 @@ def write_pictures(
     """
     chosen = set(spread(num_shots))
     tiles = []
-    with Film(out / "demo", rate) as video:
+    with Film(out / FILM, rate) as video:
         for i, shot in enumerate(shots):
             picture = draw_shot(shot, class_names)
             video.add(picture)
@@ -181,6 +190,6 @@ def write_pictures(
                 tiles.append(picture)
     files = [] if video.path is None else [video.path]
     if tiles:
-        files.append(out / "contact_sheet.png")
+        files.append(out / SHEET)
         cv2.imwrite(str(files[-1]), contact_sheet(tiles, title))
     return files

@@ -23,6 +23,9 @@ from demo.tasks import DemoTask
 READY_TIMEOUT = 180.0
 """Seconds until all three hear each other; loading PyTorch from a slow disk takes a minute."""
 
+PER_IMAGE = 1.0
+"""Seconds more for each image that the camera generates beforehand; a busy machine takes 0.2."""
+
 QUIET = 2.0
 """Seconds without a message after the last image, after which none is expected any more."""
 
@@ -64,7 +67,7 @@ class Session:
         for path in (self.sent_path, self.received_path):
             path.unlink(missing_ok=True)
         self._tails = [Tail(self.sent_path), Tail(self.received_path)]
-        self._shown = 0
+        self._shown = ""
         self._live = LiveLine(sys.stdout)
 
     @property
@@ -97,14 +100,18 @@ class Session:
         )
         self._children[name] = self._stack.enter_context(child)
 
-    def play(self) -> None:
-        """Wait until everything is played and answered, with the recorder's live line.
+    def play(self, generated: int = 0) -> None:
+        """Wait until everything is played and answered, with a live line.
+
+        Args:
+            generated: how many images the camera generates before it plays.
 
         Raises:
             DemoError: A process ended too early or does not get ready.
             SourceError: The camera found its source unreadable.
         """
-        self._wait(self._playing, READY_TIMEOUT, "camera, node and recorder do not hear each other")
+        timeout = READY_TIMEOUT + PER_IMAGE * generated
+        self._wait(self._playing, timeout, "camera, node and recorder do not hear each other")
         while self._children["camera"].process.poll() is None:
             self._look()
         self._look()
@@ -151,10 +158,7 @@ class Session:
         """Read what is new, show the live line, and check that all live."""
         time.sleep(POLL)
         self._read()
-        lines = self._children["recorder"].output.splitlines()
-        if len(lines) > self._shown:
-            self._shown = len(lines)
-            self._live.show(lines[-1])
+        self._show()
         for name, child in self._children.items():
             status = child.process.poll()
             if status is None or (name == "camera" and status == 0):
@@ -162,6 +166,15 @@ class Session:
             if name == "camera" and status == 2:
                 raise SourceError(_tail(child.output, 1))
             raise DemoError(self._ended(name, "ended too early"))
+
+    def _show(self) -> None:
+        """Show the recorder's last line; before it has one, how far the camera is."""
+        for name in ("recorder", "camera"):
+            if lines := self._children[name].output.splitlines():
+                if lines[-1] != self._shown:
+                    self._shown = lines[-1]
+                    self._live.show(self._shown)
+                return
 
     def _read(self) -> None:
         for tail in self._tails:

@@ -94,11 +94,15 @@ class StreetSource:
     @functools.cached_property
     def frames(self) -> list[StreetFrame]:
         """All images with their ground truth."""
-        return list(itertools.islice(street_frames(self.task, self.rate), self.num_images))
+        return list(self._generate())
+
+    def _generate(self) -> Iterator[StreetFrame]:
+        return itertools.islice(street_frames(self.task, self.rate), self.num_images)
 
     def items(self) -> Iterator[Item]:
         """An image and its camera's description for each moment."""
-        for i, frame in enumerate(self.frames):
+        # Not of `frames`, which would keep every image beside its message.
+        for i, frame in enumerate(self._generate()):
             yield Item(i / self.rate, camera_info_message(frame.camera))
             yield Item(i / self.rate, image_message(frame.image))
 

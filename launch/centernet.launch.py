@@ -4,7 +4,6 @@ Everything else an operator sets lies in the parameter file; here are only names
 often changed. An argument left empty changes nothing.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from centernet_ros.resources import package_file
-from centernet_ros.ros.isolation import shared_memory_profile
+from centernet_ros.ros.isolation import profile_unless_set
 from launch import LaunchContext, LaunchDescription
 
 ARGUMENTS = {
@@ -41,10 +40,6 @@ def start_nodes(context: LaunchContext) -> list[Node]:
     """The node, and RViz where it was asked for, with the arguments that were given."""
     given = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     given["task"] = task_of(given["task"])
-    # Whoever has a profile of their own keeps it.
-    profile = {
-        name: path for name, path in shared_memory_profile().items() if name not in os.environ
-    }
     node = Node(
         package="centernet_ros",
         executable="centernet_node",
@@ -52,7 +47,7 @@ def start_nodes(context: LaunchContext) -> list[Node]:
         parameters=node_parameters(given),
         remappings=node_remappings(given),
         arguments=["--ros-args", "--log-level", given["log_level"]],
-        additional_env=profile,
+        additional_env=profile_unless_set(),
         output="screen",
         emulate_tty=True,
     )

@@ -11,7 +11,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from centernet_ros.resources import package_file
-from centernet_ros.ros.isolation import shared_memory_profile
+from centernet_ros.ros.isolation import profile_unless_set
 from launch import LaunchDescription
 
 ARGUMENTS = {
@@ -38,7 +38,7 @@ def generate_launch_description() -> LaunchDescription:
                 "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
             }
         ],
-        additional_env=shared_memory_profile(),
+        additional_env=profile_unless_set(),
         output="screen",
     )
     node = IncludeLaunchDescription(

@@ -41,6 +41,9 @@ FROM_DISTRIBUTION = {
     "numpy": "python3-numpy",
 }
 
+# What a distribution has of its own, and what hangs on its numpy.
+UNPINNED = re.compile(r"numpy|opencv|ros-|cv-bridge|ml-dtypes|onnx")
+
 
 class SetupError(Exception):
     """What is missing, with the command that installs it, in one line."""
@@ -120,14 +123,15 @@ def make_venv(system_packages: bool) -> None:
 def constraints(distribution: str | None) -> Path:
     """The file of constraints for pip.
 
-    A distribution's own numpy stays, as its cv_bridge is built on it.
+    A distribution's own numpy stays, as its cv_bridge is built on it. Of what may need a newer one
+    pip finds the last version that does not.
     """
     if distribution is None:
         return HERE / "constraints.txt"
     import numpy as np
 
     lines = (HERE / "constraints.txt").read_text().splitlines()
-    kept = [line for line in lines if not re.match(r"(numpy|opencv|ros-|cv-bridge)", line)]
+    kept = [line for line in lines if not UNPINNED.match(line)]
     path = ROOT / "build" / "constraints.txt"
     path.write_text("\n".join([*kept, f"numpy=={np.__version__}", ""]))
     return path

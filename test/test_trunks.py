@@ -6,9 +6,8 @@ import pytest
 import torch
 import torchvision
 
+from authors_networks import authors_state, network, save
 from centernet_ros.checkpoint import CheckpointError, load_trunk
-
-from .authors_networks import authors_state, network, save
 
 
 def changed(model, before):

@@ -82,6 +82,9 @@ class Checkpoints:
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)
         progress = self._progress
+        if progress.step == 0:
+            # So that every run can be resumed, and a disk that is full is told at once.
+            save_state(self.folder / STATE_FILE, self._learner, progress, self._decisive)
         cut_log(self.folder / MEASUREMENTS_FILE, progress.step - (not progress.validated))
         if not progress.validated:
             self._validate()

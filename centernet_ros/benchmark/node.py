@@ -14,7 +14,11 @@ from typing import Any
 from centernet_ros.benchmark.rates import RATES, Trial, find_peak
 from centernet_ros.image import Image
 from centernet_ros.presets import ModelPreset
-from centernet_ros.ros.isolation import isolated_domain, shared_memory_profile
+from centernet_ros.ros.isolation import (
+    isolated_domain,
+    shared_memory_profile,
+    this_machine_only,
+)
 from centernet_ros.ros.player import NODE, Player
 from centernet_ros.ros.processes import Child, child_process
 from centernet_ros.structures import CameraIntrinsics
@@ -72,7 +76,7 @@ def measure_node(
     for name, value in settings.items():
         command += ["-p", f"{name}:={value}"]
     with tempfile.TemporaryDirectory() as folder, isolated_domain() as environment:
-        for name in ("ROS_AUTOMATIC_DISCOVERY_RANGE", *shared_memory_profile()):
+        for name in (*this_machine_only(), *shared_memory_profile()):
             os.environ[name] = environment[name]  # for the player, which is in this process
         task = TASK_ALIASES.get(preset.task, preset.task)
         with (

@@ -36,7 +36,7 @@ def isolated_domain(*, shared_memory: bool = True) -> Iterator[dict[str, str]]:
         environment = {
             **os.environ,
             "ROS_DOMAIN_ID": str(domain),
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            **this_machine_only(),
         }
         if shared_memory:
             environment.update(shared_memory_profile())
@@ -44,6 +44,15 @@ def isolated_domain(*, shared_memory: bool = True) -> Iterator[dict[str, str]]:
     finally:
         # The file stays: removing it could take the name away from under a newer lock.
         lock.close()
+
+
+def this_machine_only() -> dict[str, str]:
+    """The variables by which ROS neither hears nor tells other machines."""
+    variables = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    if os.environ.get("ROS_DISTRO") == "humble":
+        # It does not know the other one, which later distributions have in place of this one.
+        variables["ROS_LOCALHOST_ONLY"] = "1"
+    return variables
 
 
 def shared_memory_profile() -> dict[str, str]:
@@ -54,6 +63,16 @@ def shared_memory_profile() -> dict[str, str]:
     """
     profile = str(package_file("config/fastdds.xml"))
     return {"FASTRTPS_DEFAULT_PROFILES_FILE": profile, "FASTDDS_DEFAULT_PROFILES_FILE": profile}
+
+
+def profile_unless_set() -> dict[str, str]:
+    """Those of `shared_memory_profile` that are not set: a user's own profile stays.
+
+    Raises:
+        FileNotFoundError: The profile is not installed with the package.
+    """
+    profile = shared_memory_profile()
+    return {name: path for name, path in profile.items() if name not in os.environ}
 
 
 def _reserve() -> tuple[int, IO[str]]:

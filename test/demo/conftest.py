@@ -60,7 +60,7 @@ def camera_info(stamp):
 def write_bag(tmp_path):
     """Writes a bag of topics: {name: (kind, count)}; `broken` messages hold no valid data."""
 
-    def write(topics, storage="sqlite3", rate=10.0, broken=(), name="bag"):
+    def write(topics, storage="sqlite3", rate=10.0, broken=(), name="bag", first=FIRST_STAMP):
         path = tmp_path / name
         plugin = {"sqlite3": StoragePlugin.SQLITE3, "mcap": StoragePlugin.MCAP}[storage]
         with Writer(path, version=9, storage_plugin=plugin) as writer:
@@ -70,7 +70,7 @@ def write_bag(tmp_path):
                 connection = writer.add_connection(topic, msgtype, typestore=TYPES)
                 entries += [(i, connection, kind) for i in range(count)]
             for i, connection, kind in sorted(entries, key=lambda entry: entry[0]):
-                stamp = FIRST_STAMP + int(i * 1e9 / rate)
+                stamp = first + int(i * 1e9 / rate)
                 if kind == "CameraInfo":
                     message = camera_info(stamp)
                 elif kind == "std_msgs/msg/String":

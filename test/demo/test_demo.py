@@ -22,6 +22,7 @@ from centernet_ros.presets import STREET_CLASSES, ModelPreset
 from demo.__main__ import main
 from demo.records import Received, Sent, Tail, Timed, match
 from demo.report import street_truth, to_results
+from demo.session import DemoError
 from demo.sources import StreetSource
 from demo.tasks import TASKS
 from training.data.street_samples import street_classes
@@ -194,22 +195,26 @@ def survivors(marker):
     return found
 
 
+@pytest.mark.timeout(300)  # it waits twice
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
 def test_an_interruption_ends_all_processes(random_weights, tmp_path):
     marker = uuid.uuid4().hex
     process = run_demo(
         "--seconds", 4, "--weights", random_weights, "--out", tmp_path, marker=marker
     )
-    deadline = time.monotonic() + TIMEOUT
-    while not any(image.counted for image in records(tmp_path)[0]):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
+    try:
+        deadline = time.monotonic() + TIMEOUT
+        while not any(image.counted for image in records(tmp_path)[0]):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert len(survivors(marker)) == 4
+        process.send_signal(signal.SIGINT)
         time.sleep(0.05)
-    assert len(survivors(marker)) == 4
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.05)
-    process.send_signal(signal.SIGINT)  # by an impatient user
-    status, _, err = finished(process)
+        process.send_signal(signal.SIGINT)  # by an impatient user
+        status, _, err = finished(process)
+    finally:
+        process.kill()  # its own processes end with it
     assert status == 130
     assert err == "demo: interrupted\n"
     assert survivors(marker) == []
@@ -224,6 +229,19 @@ def test_a_node_that_cannot_start_is_told(random_weights, tmp_path):
     assert "the node ended too early" in err
     assert str(foreign) in err
     assert "Traceback" not in err
+
+
+def test_pictures_of_an_earlier_demo_do_not_outlive_a_failure(
+    random_weights, tmp_path, monkeypatch
+):
+    def fail(*_):
+        raise DemoError("no session")
+
+    monkeypatch.setattr(demo.__main__, "Session", fail)
+    for name in ("demo.webm", "demo.mp4", "contact_sheet.png", "notes.txt"):
+        (tmp_path / name).touch()
+    assert main(["--weights", str(random_weights), "--out", str(tmp_path)]) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_weights_that_do_not_come_with_the_package(tmp_path, monkeypatch, capsys):

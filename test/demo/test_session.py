@@ -70,6 +70,20 @@ def test_who_never_gets_ready_is_told_with_all_logs(session, monkeypatch):
     assert all(f"{name}: " in str(error.value) for name in ("camera", "node", "recorder"))
 
 
+def test_a_camera_that_generates_much_gets_time_for_it_and_is_shown(session, monkeypatch):
+    monkeypatch.setattr(demo.session, "READY_TIMEOUT", 0.1)
+    monkeypatch.setattr(demo.session, "PER_IMAGE", 0.01)
+    session._live = LiveLine(shown := io.StringIO())
+    working = f"print('generated 7 of 60 images', flush=True); {SLEEP}"
+    start(session, camera=working, recorder=SLEEP)
+    wait_for_output(session, "camera", "generated")
+    begin = time.monotonic()
+    with pytest.raises(DemoError, match=r"after 1 s"):
+        session.play(generated=90)
+    assert time.monotonic() - begin >= 1
+    assert shown.getvalue() == "generated 7 of 60 images\n"
+
+
 def test_play_ends_when_the_camera_has_and_nothing_more_comes(session, monkeypatch):
     monkeypatch.setattr(demo.session, "QUIET", 0.2)
     line = to_line(Sent(0, 1, 1, "camera"))

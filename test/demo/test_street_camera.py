@@ -12,7 +12,7 @@ rclpy = pytest.importorskip("rclpy", reason="ROS is not set up")
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 
-from centernet_ros.ros.isolation import isolated_domain  # noqa: E402
+from centernet_ros.ros.isolation import isolated_domain, this_machine_only  # noqa: E402
 from centernet_ros.ros.processes import child_process  # noqa: E402
 from training.data.street import street_camera  # noqa: E402
 
@@ -25,7 +25,8 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture(scope="module")
 def environment():
     with isolated_domain() as environment, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        for name in this_machine_only():
+            patch.setenv(name, environment[name])
         yield environment
 
 

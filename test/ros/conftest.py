@@ -15,11 +15,14 @@ from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
-from centernet_ros.ros.isolation import isolated_domain, shared_memory_profile  # noqa: E402
+from centernet_ros.ros.isolation import (  # noqa: E402
+    isolated_domain,
+    shared_memory_profile,
+    this_machine_only,
+)
 from centernet_ros.ros.node import CenterNetNode  # noqa: E402
 from centernet_ros.ros.processes import child_process  # noqa: E402
-
-from .counting import CountingDetector  # noqa: E402
+from counting import CountingDetector  # noqa: E402
 
 STAND_IN = Path(__file__).with_name("stand_in_node.py")
 TIMEOUT = 60.0
@@ -115,8 +118,7 @@ class Peer:
 def large_images():
     """Fast DDS reads its profile when the process makes its first participant."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        for name, value in shared_memory_profile().items():
+        for name, value in {**this_machine_only(), **shared_memory_profile()}.items():
             patch.setenv(name, value)
         yield
 

@@ -12,9 +12,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
-from .malformed import bad_file, bad_image, good_file, good_image, odd_file, odd_image, publish
-from .miscalibrated import bad_info, good_info, odd_info
-from .truth import assert_places, corners_of
+from malformed import bad_file, bad_image, good_file, good_image, odd_file, odd_image, publish
+from miscalibrated import bad_info, good_info, odd_info
+from truth import assert_places, corners_of
 
 LANES = 24
 """Cameras that send at the same time; each has at most one message on its way."""

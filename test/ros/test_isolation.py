@@ -1,16 +1,24 @@
 """Runs on one machine never share a ROS domain, and leave no process behind."""
 
+import fcntl
 import os
+import runpy
 import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest.mock import MagicMock
 from xml.etree import ElementTree
 
 import pytest
 
-from centernet_ros.ros.isolation import DOMAINS, isolated_domain
+from centernet_ros.ros.isolation import (
+    DOMAINS,
+    isolated_domain,
+    profile_unless_set,
+    shared_memory_profile,
+)
 from centernet_ros.ros.processes import child_process
 
 
@@ -63,6 +71,15 @@ def test_a_file_that_nobody_else_may_read_counts_as_taken(folder, monkeypatch):
         pass
 
 
+def is_free(file):
+    with file.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
 RESERVE = """
 import sys
 from centernet_ros.ros.isolation import isolated_domain
@@ -72,10 +89,13 @@ with isolated_domain() as environment:
 """
 
 
-def test_other_processes_get_other_domains_even_after_one_was_killed(tmp_path):
+def test_other_processes_get_other_domains_and_leave_theirs_when_killed(tmp_path, monkeypatch):
     def domain_of(child):
         return child.wait_for_output(r"\d+", 30)[0]
 
+    # Nobody else takes a domain that is given back here.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     # `cat` keeps the reader waiting: without it, standard input ends at once.
     waiting = ["sh", "-c", f"sleep 60 | {sys.executable} -c '{RESERVE}'"]
     with (
@@ -85,7 +105,24 @@ def test_other_processes_get_other_domains_even_after_one_was_killed(tmp_path):
     ):
         domains = {mine["ROS_DOMAIN_ID"], domain_of(one), domain_of(two)}
         assert len(domains) == 3
+        file = tmp_path / f"centernet_ros-domain-{domain_of(one)}.lock"
+        assert not is_free(file)
         one.send(signal.SIGKILL)
+        one.process.wait(30)
+        deadline = time.monotonic() + 10
+        while not is_free(file):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        with isolated_domain() as another:
+            assert another["ROS_DOMAIN_ID"] not in {mine["ROS_DOMAIN_ID"], domain_of(two)}
+
+
+@pytest.mark.parametrize("distribution", ["humble", "jazzy"])
+def test_humble_keeps_to_this_machine_by_its_own_variable(distribution, monkeypatch):
+    monkeypatch.delenv("ROS_LOCALHOST_ONLY", raising=False)
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    with isolated_domain() as environment:
+        assert environment.get("ROS_LOCALHOST_ONLY") == ("1" if distribution == "humble" else None)
 
 
 def test_the_profile_is_asked_for_and_readable(monkeypatch):
@@ -98,6 +135,29 @@ def test_the_profile_is_asked_for_and_readable(monkeypatch):
     namespace = "{http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles}"
     (size,) = ElementTree.parse(path).iter(f"{namespace}segment_size")
     assert int(size.text) >= 2 * 1920 * 1080 * 3
+
+
+def test_a_profile_of_the_users_own_stays(monkeypatch):
+    names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    assert profile_unless_set() == shared_memory_profile()
+    monkeypatch.setenv(names[0], "/home/user/own.xml")
+    assert profile_unless_set().keys() == {names[1]}
+
+
+def test_the_demos_launch_file_leaves_the_users_profile_alone(monkeypatch):
+    for name in (
+        *("launch", "launch.actions", "launch.launch_description_sources", "launch.substitutions"),
+        *("launch_ros", "launch_ros.actions", "launch_ros.parameter_descriptions"),
+    ):
+        monkeypatch.setitem(sys.modules, name, MagicMock())  # `launch` is not on PyPI
+    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "/home/user/own.xml")
+    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
+    path = Path(__file__).parents[2] / "launch" / "demo.launch.py"
+    runpy.run_path(str(path))["generate_launch_description"]()
+    node = sys.modules["launch_ros.actions"].Node
+    assert node.call_args.kwargs["additional_env"].keys() == {"FASTDDS_DEFAULT_PROFILES_FILE"}
 
 
 def is_alive(pid):

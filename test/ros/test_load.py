@@ -15,9 +15,8 @@ from vision_msgs.msg import Detection2DArray
 
 from centernet_ros.msg import Timing
 from centernet_ros.ros import worker
-
-from .counting import PRESET, CountingDetector
-from .truth import corners_of
+from counting import PRESET, CountingDetector
+from truth import corners_of
 
 SECONDS = 4.0
 PERIOD = 0.05

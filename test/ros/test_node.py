@@ -22,8 +22,7 @@ from centernet_ros.presets import ModelPreset
 from centernet_ros.ros import outputs
 from centernet_ros.ros.node import CenterNetNode, open_detector
 from centernet_ros.ros.parameters import NodeParameters
-
-from .counting import CountingDetector, InSpace
+from counting import CountingDetector, InSpace
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 

@@ -6,8 +6,7 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
 from centernet_ros.msg import PersonArray
-
-from .headers import HEADERS, assert_every_output_echoes
+from headers import HEADERS, assert_every_output_echoes
 
 SIZE = 480, 640
 BOXES = [(60, 80, 160, 380), (400, 100, 480, 290)]

@@ -14,6 +14,8 @@ from vision_msgs.msg import Detection2DArray
 from centernet_ros.msg import Timing
 
 READY = "detection2d with resnet18"
+NETWORK = 0.3
+"""Seconds that the slow node takes for an image, at the least."""
 
 
 def end_of(child):
@@ -26,7 +28,7 @@ def end_of(child):
 @pytest.fixture(scope="module", autouse=True)
 def slow_node(start_node):
     """A node with a slow network that starts while the first tests run."""
-    with start_node("-r", "__ns:=/slow", variables={"STAND_IN_SECONDS": "0.3"}) as child:
+    with start_node("-r", "__ns:=/slow", variables={"STAND_IN_SECONDS": str(NETWORK)}) as child:
         yield child
 
 
@@ -116,24 +118,31 @@ def test_newest_image_wins_and_an_interrupt_ends_the_one_in_work(
         peer.listening(Detection2DArray, "/slow/centernet/detections_2d") as detections,
         peer.listening(Timing, "/slow/centernet/timing") as timings,
     ):
+        beginning = time.monotonic()
         peer.exchange(camera, image, detections)
         peer.exchange(camera, image, timings)
         detections.clear()
         timings.clear()
         sent = []
+        start = time.monotonic()
         for _ in range(100):  # ten times the node's speed
             sent.append(peer.next_header(image).frame_id)
             camera.publish(image)
             peer.spin_for(0.03)
+        end = time.monotonic()
         peer.spin_until(lambda: timings and timings[-1].header.frame_id == sent[-1])
         answered = [answer.header.frame_id for answer in detections]
         assert answered[-1] == sent[-1], "the last image is always worked on"
         frames = [sent.index(frame) for frame in answered if frame in sent]
         assert frames == sorted(set(frames)), "each at most once, in order"
-        assert 3 <= len(frames) <= 25
-        assert timings[-1].frames_dropped >= 50
+        # A busy machine slows down all of it: the camera, the node and this process. Some images
+        # may be under way when the last one is sent.
+        assert 2 <= len(frames) <= (end - start) / NETWORK + 4
+        most = (end - beginning) / NETWORK + 4
+        assert timings[-1].frames_dropped >= timings[-1].frames_received - most
         # An image waits for the one before it at most, and never behind others.
-        assert max(timing.queued for timing in timings) < 0.9
+        longest = max(t.preprocess + t.network + t.decode + t.publish for t in timings)
+        assert max(timing.queued for timing in timings) < 3 * longest
 
         peer.exchange(camera, image, detections)
         peer.next_header(image)

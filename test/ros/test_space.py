@@ -11,8 +11,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
-from .headers import HEADERS, assert_every_output_echoes
-from .truth import assert_places
+from headers import HEADERS, assert_every_output_echoes
+from truth import assert_places
 
 SIZE = 375, 1242
 CAR = (0, 255, 0)

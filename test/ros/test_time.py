@@ -12,8 +12,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import Detection2DArray, Detection3DArray
 
 from centernet_ros.msg import Timing
-
-from .truth import assert_places
+from truth import assert_places
 
 SIZE, BOX = (96, 320), (100, 30, 180, 60)
 P = (300.0, 0.0, 160.0, -3.0, 0.0, 300.0, 48.0, 0.0, 0.0, 0.0, 1.0, 0.0)

@@ -14,8 +14,7 @@ from vision_msgs.msg import Detection2DArray
 from centernet_ros.msg import Timing
 from centernet_ros.ros import outputs, worker
 from centernet_ros.ros.diagnostics import STUCK
-
-from .counting import CountingDetector
+from counting import CountingDetector
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 

@@ -3,6 +3,7 @@
 Built with the colcon and the ament of PyPI, in an environment of its own under build/.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -48,16 +49,24 @@ def run(*command, cwd=None):
 
 @pytest.fixture(scope="session")
 def colcon_environment():
+    # Tests that run side by side share it: the second waits, then finds the work done.
+    with VENV.with_name("colcon_venv.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        make_environment()
+    return VENV
+
+
+def make_environment():
     wanted = "".join(path.read_text() for path in REQUIREMENTS) + sys.version
     stamp = VENV / "installed"
-    if not stamp.is_file() or stamp.read_text() != wanted:
-        base = getattr(sys, "_base_executable", sys.executable)
-        run(base, "-m", "venv", "--clear", VENV)
-        files = [part for path in REQUIREMENTS for part in ("-r", path)]
-        constraints = ROOT / "standalone" / "constraints.txt"
-        run(VENV / "bin/python", "-m", "pip", "install", "-q", *files, "pytest", "-c", constraints)
-        stamp.write_text(wanted)
-    return VENV
+    if stamp.is_file() and stamp.read_text() == wanted:
+        return
+    base = getattr(sys, "_base_executable", sys.executable)
+    run(base, "-m", "venv", "--clear", VENV)
+    files = [part for path in REQUIREMENTS for part in ("-r", path)]
+    constraints = ROOT / "standalone" / "constraints.txt"
+    run(VENV / "bin/python", "-m", "pip", "install", "-q", *files, "pytest", "-c", constraints)
+    stamp.write_text(wanted)
 
 
 @pytest.fixture(scope="session")

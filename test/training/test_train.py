@@ -21,6 +21,7 @@ from centernet_ros.detector import Detector
 from centernet_ros.models import build_model
 from centernet_ros.presets import ModelPreset
 from training.config import RunConfig, load_config
+from training.engine import TrainingError
 from training.strict import ConfigError
 from training.train import main
 
@@ -155,6 +156,21 @@ def test_a_run_killed_ten_times_ends_with_the_same_weights(tmp_path, whole_run):
     subprocess.run(command(config, *resume), cwd=ROOT, check=True)
     steps = [json.loads(line)["step"] for line in log.open()]
     assert steps == list(range(1, 9))
+    expected = weights(whole_run)
+    for name, value in weights(tmp_path / "run").items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_a_run_can_be_resumed_from_its_first_moment(tmp_path, whole_run, monkeypatch):
+    def killed(*_, **__):
+        raise TrainingError("the first step")
+
+    config = write_config(tmp_path, "run")
+    with monkeypatch.context() as patch:
+        patch.setattr("training.train.train", killed)
+        assert main(["--config", str(config), "--device", "cpu"]) == 1
+    assert main(["--config", str(config), "--device", "cpu"]) == 1, "it holds a run"
+    assert main(["--config", str(config), "--device", "cpu", "--resume"]) == 0
     expected = weights(whole_run)
     for name, value in weights(tmp_path / "run").items():
         assert torch.equal(value, expected[name]), name
