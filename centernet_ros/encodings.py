@@ -184,8 +184,8 @@ def is_cut_jpeg(content: bytes) -> bool:
         return False
     # No end marker can stand in the data of the picture, but one does in a preview before them.
     start = 2
-    for _, position in _segments(content):
-        start = position + _segment_length(content, position)
+    for marker, position in _segments(content):
+        start = position + (marker != _START_OF_SCAN) * _segment_length(content, position)
     return content.find(_END_OF_IMAGE, start) < 0
 
 

@@ -129,3 +129,4 @@ def test_a_jpeg_is_cut_off_where_its_picture_is(progressive):
     assert is_cut_jpeg(stray[:-1])
     assert not is_cut_jpeg(jpeg[:2] + b"???" + jpeg[2:])
     assert not is_cut_jpeg(b"no JPEG")
+    assert not is_cut_jpeg(b"\xff\xd8\xff\xda no picture \xff\xd9"), "its end is there"

@@ -59,6 +59,7 @@ def test_command(kind, tmp_path, capsys):
     }[kind]
 
 
+@pytest.mark.slow
 def test_the_documented_program_finds_what_the_detector_does(tmp_path, capsys):
     for package in KINDS[".onnx"]:
         pytest.importorskip(package, reason="an optional executor")

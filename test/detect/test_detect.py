@@ -325,7 +325,9 @@ def test_an_image_too_large_for_the_memory_is_named(weights):
     assert outcome.unusable == [Unusable("1", "the network failed on it: not enough memory")]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_an_interruption_leaves_what_was_found(tmp_path, weights, sent):
     path = tmp_path / "long.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, SIZE[::-1])

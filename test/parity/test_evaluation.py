@@ -100,7 +100,7 @@ def entries_of(document, results, categories):
     return [
         entry
         for image, result in zip(images, results, strict=True)
-        for entry in coco_results(image, result, categories)
+        for entry in coco_results(image, result, categories, score_decimals=2)
     ]
 
 

@@ -143,7 +143,7 @@ def test_result_files(reference):
         # Whatever their order, results are written class by class.
         order = (-labels).argsort(stable=True)
         for given in (detections, detections[order]):
-            text = format_results(given, CLASSES)
+            text = format_results(given, CLASSES, score_decimals=2)
             assert text == document["files"][f"{int(image):06d}.txt"]
         back = read_objects(format_results(detections, CLASSES))
         assert [item.score for item in back] == pytest.approx(values[:, 12].tolist(), abs=0.006)

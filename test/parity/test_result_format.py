@@ -30,5 +30,6 @@ def test_coco_results(reference, task):
                 keypoints=numbers[:, 5:].reshape(-1, 17, 2),
                 keypoint_scores=torch.ones(len(numbers), 17),
             )
-        entries += coco_results(int(image), results, category_ids(class_names, None))
+        categories = category_ids(class_names, None)
+        entries += coco_results(int(image), results, categories, score_decimals=2)
     assert entries == document["coco_json"]
