@@ -15,9 +15,6 @@ from centernet_ros.structures import Detections2D, View
 MIN_OVERLAP = 0.7
 """IoU that a box keeps when its centre moves by the Gaussian's radius (CornerNet)."""
 
-ROWS_OF_A_PEAK = (4, 16)
-"""Rows of cells looked at for each wanted peak, then where those hold too few."""
-
 IGNORED_PEAK = 0.9999
 """Target at an ignored centre: not a positive, and nearly free of penalty as a negative."""
 
@@ -142,10 +139,9 @@ def find_peaks(heatmap: Tensor, count: int) -> Peaks:
     equal scores at the limit any are kept.
     """
     if heatmap.device.type == "cpu":
-        for factor in ROWS_OF_A_PEAK:
-            found = _peaks_in_best_rows(heatmap, count, factor * count)
-            if found is not None:
-                return found
+        found = _peaks_in_best_rows(heatmap, count)
+        if found is not None:
+            return found
     # First the best of each class, then the best of those, as the authors do.
     scores, indices = channel_peaks(heatmap, count)
     channels, per_class = scores.shape[1:]
@@ -154,32 +150,36 @@ def find_peaks(heatmap: Tensor, count: int) -> Peaks:
     return Peaks(scores, order // per_class, indices, cell_points(indices, heatmap.shape[-1]))
 
 
-def _peaks_in_best_rows(heatmap: Tensor, count: int, num_rows: int) -> Peaks | None:
-    """`find_peaks` that looks only at the rows of cells with the greatest values.
+def _peaks_in_best_rows(heatmap: Tensor, count: int) -> Peaks | None:
+    """`find_peaks` that looks only at rows of cells that may hold one of the best.
 
     With many classes nearly all of the C * H rows show background, and telling its peaks from their
     neighbours takes ten times as long as all else.
 
     Returns:
-        None where these rows do not hold `count` peaks above all that lies in the others, or are
-        half of them or more, when the whole map takes no longer.
+        None where half of the rows or more may hold one: then the whole map takes no longer.
     """
-    height, width = heatmap.shape[2:]
+    channels, height, width = heatmap.shape[1:]
     rows = heatmap.flatten(1, 2)
+    if not 0 < 2 * count <= rows.shape[1]:
+        return None
+    maxima = rows.amax(-1)
+    # A row whose maximum is at least that of the rows beside it has its peak there. So the best
+    # peaks are no smaller than the last of as many such rows.
+    by_class = maxima.view(-1, channels, height)
+    sure = (_maximum_along_rows(by_class) == by_class).flatten(1)
+    least = (maxima * sure).topk(count).values[:, -1:]
+    num_rows = int((maxima >= least).sum(1).max())
     if 2 * num_rows >= rows.shape[1]:
         return None
-    maxima, chosen = rows.amax(-1).topk(num_rows + 1)
-    chosen, rest = chosen[:, :-1], maxima[:, -1].view(-1, 1, 1)
+    chosen = maxima.topk(num_rows).indices
     image = torch.arange(len(rows)).unsqueeze(1)
     y = chosen % height
     values = rows[image, chosen]
     above = rows[image, chosen - (y > 0).long()]
     below = rows[image, chosen + (y < height - 1).long()]
     is_peak = _maximum_along_rows(values.maximum(above).maximum(below)) == values
-    kept = (values * (is_peak & (values > rest))).flatten(1)
-    if bool((kept.count_nonzero(1) < count).any()):
-        return None
-    scores, order = kept.topk(count)
+    scores, order = (values * is_peak).flatten(1).topk(count)
     row = chosen.gather(1, order // width)
     indices = row % height * width + order % width
     return Peaks(scores, row // height, indices, cell_points(indices, width))
