@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from centernet_ros.presets import SCORE_DECIMALS
 from centernet_ros.structures import Detections2D, Detections3D
 
 IGNORED_AS = {"van": "car", "truck": "car", "person_sitting": "pedestrian"}
@@ -145,10 +146,6 @@ def to_truth(
 
 def _floats(rows: Sequence[object], *shape: int) -> Tensor:
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, *shape)
-
-
-SCORE_DECIMALS = 6
-"""Of scores in result files; those of the authors' weights have fewer, see `ModelPreset`."""
 
 
 def format_results(

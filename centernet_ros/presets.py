@@ -10,6 +10,9 @@ from typing import Any
 
 from centernet_ros.class_names import COCO_CLASSES, KITTI_CLASSES, POSE_CLASSES, VOC_CLASSES
 
+SCORE_DECIMALS = 6
+"""Of scores in result files; those of the authors' weights have fewer, see `ModelPreset`."""
+
 STREET_CLASSES = KITTI_CLASSES
 """Classes of the street world, in the order of KITTI's checkpoints."""
 
@@ -95,7 +98,7 @@ class ModelPreset:
     @property
     def score_decimals(self) -> int:
         """Of scores in result files: the authors' two make ties, which cost up to 0.4 AP."""
-        return 2 if self.compat else 6
+        return 2 if self.compat else SCORE_DECIMALS
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON can hold."""

@@ -1,5 +1,6 @@
 """What a backbone begins with: weights trained on ImageNet, or a detector's."""
 
+import sys
 from urllib.error import URLError
 
 import pytest
@@ -62,7 +63,8 @@ def test_torchvision_that_does_not_fit_is_told(monkeypatch):
     def broken(name):
         raise RuntimeError("operator torchvision::nms does not exist\nmore")
 
-    monkeypatch.setattr("centernet_ros.checkpoint.trunk.importlib.import_module", broken)
+    monkeypatch.delitem(sys.modules, "torchvision.models")
+    monkeypatch.setattr("centernet_ros.backends.packages.importlib.import_module", broken)
     with pytest.raises(CheckpointError, match=r"cannot be imported \(operator torchvision::"):
         load_trunk(network())
 

@@ -20,17 +20,17 @@ def import_onnxruntime() -> Any:
     return importlib.import_module("onnxruntime")
 
 
-def import_torchvision() -> Any:
-    """The operators of torchvision.
+def import_torchvision(part: str = "ops") -> Any:
+    """A part of torchvision, such as its operators.
 
     Raises:
         BackendError: It is not installed, or does not fit PyTorch.
     """
-    known = sys.modules.get("torchvision.ops")
+    known = sys.modules.get(f"torchvision.{part}")
     if known is not None:
         return known
     try:
-        found = importlib.import_module("torchvision.ops")
+        found = importlib.import_module(f"torchvision.{part}")
     except (ImportError, RuntimeError) as error:  # the second by one that was built for another
         reason = str(error).strip().split("\n", maxsplit=1)[0]
         raise BackendError(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
+from centernet_ros.backends.agreement import BackendError
+from centernet_ros.backends.packages import import_torchvision
 from centernet_ros.checkpoint.authors import is_authors, recognise, to_authors, to_ours
 from centernet_ros.checkpoint.errors import CheckpointError
 from centernet_ros.checkpoint.files import read_tensors
@@ -78,13 +78,9 @@ def _imagenet(backbone: str) -> dict[str, Tensor]:
             f"torchvision has no ImageNet weights of {backbone}: give a file with its trunk instead"
         )
     try:
-        models = importlib.import_module("torchvision.models")  # takes seconds
-    except (ImportError, RuntimeError) as error:  # the second by one that was built for another
-        reason = str(error).strip().split("\n", maxsplit=1)[0]
-        raise CheckpointError(
-            f"torchvision cannot be imported ({reason}): install the one that was built for torch "
-            f"{torch.__version__}, or give a file instead of imagenet"
-        ) from None
+        models = import_torchvision("models")  # takes seconds
+    except BackendError as error:
+        raise CheckpointError(f"{error}, or give a file instead of imagenet") from None
     weights = models.get_model_weights(IMAGENET[backbone])["IMAGENET1K_V1"]
     try:
         return dict(weights.get_state_dict(progress=False, check_hash=True))

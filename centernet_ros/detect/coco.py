@@ -11,7 +11,7 @@ from typing import Any
 from centernet_ros.bag import SourceError
 from centernet_ros.class_names import COCO_CATEGORY_IDS, COCO_CLASSES
 from centernet_ros.detect.records import Record
-from centernet_ros.kitti import SCORE_DECIMALS
+from centernet_ros.presets import SCORE_DECIMALS
 from centernet_ros.structures import Detections2D, Poses
 
 

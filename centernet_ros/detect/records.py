@@ -14,7 +14,8 @@ from torch import Tensor
 
 from centernet_ros.bag import SourceError
 from centernet_ros.detect.frames import Unusable
-from centernet_ros.kitti import SCORE_DECIMALS, format_results
+from centernet_ros.kitti import format_results
+from centernet_ros.presets import SCORE_DECIMALS
 from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, Poses
 from centernet_ros.tasks.pose.joints import JOINT_NAMES
 

@@ -209,18 +209,18 @@ class Worker:
     def _reject(self, stream: Stream, reason: str, details: str = "") -> None:
         stream.counts.rejected += 1
         stream.rejection = reason
-        count = f" ({stream.counts.rejected} such images so far)"
-        self._complain(stream, reason, details, count)
+        count = stream.counts.rejected
+        self._complain(stream, f"{reason} ({count} such images so far)", details)
 
-    def _complain(self, stream: Stream, reason: str, details: str, addition: str = "") -> None:
-        if self._warn(stream, f"image on {stream.topic} {reason}", addition) and details:
+    def _complain(self, stream: Stream, reason: str, details: str) -> None:
+        if self._warn(stream, f"image on {stream.topic} {reason}") and details:
             self._node.get_logger().error(details)
 
-    def _warn(self, stream: Stream, text: str, addition: str = "") -> bool:
+    def _warn(self, stream: Stream, text: str) -> bool:
         """Log a warning, unless there were enough of its kind; gives whether it was logged."""
         allowed = self._throttles[stream.name].allows(text)
         if allowed:
-            self._node.get_logger().warning(text + addition)
+            self._node.get_logger().warning(text)
         return allowed
 
 

@@ -160,9 +160,9 @@ def test_a_camera_that_cannot_be_rectified_lacks_no_place_in_space(peer, make_no
     assert (counts.processed > 0, counts.unplaced) == (True, 0)
 
 
-def test_a_thread_that_hangs_fails_the_deactivation_which_may_be_repeated(
-    peer, make_node, black, gate, held, monkeypatch, capfd
-):
+@pytest.fixture
+def hanging(peer, make_node, black, gate, held, monkeypatch):
+    """A node whose thread does not end in time, its camera's publisher and its answers."""
     monkeypatch.setattr(worker, "STOP_TIMEOUT", 0.1)
     node = make_node(lambda parameters: held)
     assert node.start()
@@ -172,30 +172,27 @@ def test_a_thread_that_hangs_fails_the_deactivation_which_may_be_repeated(
         peer.listening(Detection2DArray, f"{node.get_name()}/detections_2d") as received,
     ):
         peer.spin_until(gate.reached.is_set, every=0.1, do=lambda: camera.publish(black()))
-        assert node.trigger_deactivate() == FAILURE
-        assert node.state == "active"
-        assert node._monitor._node_health().state == STUCK
-        said = "cannot deactivate: the images in work are not done after 0.1 s"
-        assert said in capfd.readouterr().err
-        monkeypatch.undo()
-        gate.opened.set()
-        assert node.trigger_deactivate() == SUCCESS
-        assert node.trigger_activate() == SUCCESS
-        peer.exchange(camera, black(), received)
+        yield node, camera, received
 
 
-def test_a_thread_that_hangs_does_not_hinder_the_end(
-    peer, make_node, black, gate, held, monkeypatch, capfd
+def test_a_thread_that_hangs_fails_the_deactivation_which_may_be_repeated(
+    peer, hanging, black, gate, monkeypatch, capfd
 ):
-    monkeypatch.setattr(worker, "STOP_TIMEOUT", 0.1)
-    node = make_node(lambda parameters: held)
-    assert node.start()
-    held.hold()
-    with (
-        peer.publishing(Image, "image") as camera,
-        peer.listening(Detection2DArray, f"{node.get_name()}/detections_2d"),
-    ):
-        peer.spin_until(gate.reached.is_set, every=0.1, do=lambda: camera.publish(black()))
-        assert node.trigger_shutdown() == SUCCESS
+    node, camera, received = hanging
+    assert node.trigger_deactivate() == FAILURE
+    assert node.state == "active"
+    assert node._monitor._node_health().state == STUCK
+    said = "cannot deactivate: the images in work are not done after 0.1 s"
+    assert said in capfd.readouterr().err
+    monkeypatch.undo()
+    gate.opened.set()
+    assert node.trigger_deactivate() == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+    peer.exchange(camera, black(), received)
+
+
+def test_a_thread_that_hangs_does_not_hinder_the_end(hanging, capfd):
+    node, _, _ = hanging
+    assert node.trigger_shutdown() == SUCCESS
     assert (node.state, node.engine) == ("finalized", None)
     assert "the images in work are not done after 0.1 s" in capfd.readouterr().err
