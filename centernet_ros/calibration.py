@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from centernet_ros.structures import CameraIntrinsics, Detections3D, View
+from centernet_ros.structures import CameraIntrinsics
 
 NO_DISTORTION = 1e-9
 """Distortion coefficients up to this are taken for none."""
@@ -259,29 +258,3 @@ def to_image_size(
         dtype=torch.float64,
     )
     return CameraIntrinsics(resize @ rows, image_size)
-
-
-def focal_ratio(view: View, trained_focal: float) -> float:
-    """How many times the focal length on the network's input is that of the training.
-
-    Args:
-        view: of an image with a camera.
-        trained_focal: focal length in pixels of the input that the network was trained with.
-    """
-    assert view.camera is not None
-    focal = view.camera.projection[0, 0] * view.to_input[0, 0].abs()
-    return float(focal) / trained_focal
-
-
-def scale_depths(detections: Detections3D, camera: CameraIntrinsics, factor: float) -> Detections3D:
-    """Move boxes along their viewing rays to so many times their distance; sizes stay.
-
-    A network sees sizes in pixels: with twice the focal length of its training everything seems
-    half as far as it is.
-    """
-    half = torch.zeros(len(detections), 3, dtype=torch.float64)
-    half[:, 1] = detections.dimensions[:, 0].double() / 2
-    centres = detections.locations.double() - half
-    depths = centres[:, 2] * factor + camera.projection[2, 3]
-    moved = camera.unproject(camera.project(centres), depths) + half
-    return dataclasses.replace(detections, locations=moved.float())

@@ -45,7 +45,7 @@ class Detector:
         scales: Sequence[float] = (1.0,),
         nms: bool = False,
         keep_stale_rows: bool | None = None,
-        **task_options: bool,
+        **task_options: Any,
     ) -> None:
         """Wrap an executable network.
 

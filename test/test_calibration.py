@@ -11,13 +11,9 @@ import torch
 from centernet_ros.calibration import (
     Calibration,
     CalibrationError,
-    focal_ratio,
     intrinsics_of,
-    scale_depths,
 )
-from centernet_ros.image import view_of
-from centernet_ros.presets import Fit, ModelPreset
-from centernet_ros.structures import CameraIntrinsics, Detections3D
+from centernet_ros.structures import CameraIntrinsics
 
 K = (700.0, 0.0, 610.0, 0.0, 710.0, 180.0, 0.0, 0.0, 1.0)
 P = (720.0, 0.0, 600.0, 45.0, 0.0, 730.0, 170.0, 0.2, 0.0, 0.0, 1.0, 0.003)
@@ -139,36 +135,3 @@ def test_baseline_moves_a_near_point_more():
     assert pixel[0] == pytest.approx(600.0)
     back = camera.unproject(pixel, torch.tensor(10.0))
     torch.testing.assert_close(back, torch.tensor([0.5, 0.0, 10.0], dtype=torch.float64))
-
-
-def boxes_at(*locations):
-    count = len(locations)
-    return Detections3D(
-        boxes=torch.zeros(count, 4),
-        scores=torch.ones(count),
-        labels=torch.zeros(count, dtype=torch.int64),
-        dimensions=torch.tensor([[1.5, 1.8, 4.2]]).repeat(count, 1),
-        locations=torch.tensor(locations),
-        yaws=torch.zeros(count),
-        alphas=torch.zeros(count),
-    )
-
-
-def test_scaled_depths_stay_on_their_rays():
-    camera = intrinsics_of(CAMERA, (375, 1242))
-    boxes = boxes_at((3.0, 1.6, 20.0), (-8.0, 2.0, 45.0))
-    moved = scale_depths(boxes, camera, 1.5)
-    half = torch.tensor([0.0, 0.75, 0.0])
-    before, after = boxes.locations - half, moved.locations - half
-    torch.testing.assert_close(after[:, 2], before[:, 2] * 1.5)
-    torch.testing.assert_close(camera.project(after), camera.project(before), atol=1e-3, rtol=0)
-    torch.testing.assert_close(moved.dimensions, boxes.dimensions)
-    assert len(scale_depths(Detections3D.empty(), camera, 2.0)) == 0
-
-
-def test_focal_ratio_counts_on_the_networks_input():
-    preset = ModelPreset("detection3d", "resnet18", ("car",), (192, 640), Fit.WIDTH)
-    view = view_of((375, 1242), preset, intrinsics_of(CAMERA, (375, 1242)))
-    on_input = 720 * 640 / 1242
-    assert focal_ratio(view, on_input) == pytest.approx(1)
-    assert focal_ratio(view, on_input / 2) == pytest.approx(2)

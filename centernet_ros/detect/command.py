@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
         if job.source.rate is not None and options.film:
             film = stack.enter_context(Film(output / FILM, job.source.rate))
         show = painter(preset.class_names, job.drawing_threshold, pictures, film)
-        outcome = detect_all(job.detector, job.source, show, options.training_focal_length)
+        outcome = detect_all(job.detector, job.source, show)
     if not outcome.records:
         return _fail(outcome.problem or "no image could be used", outcome)
     try:
@@ -127,7 +127,9 @@ def _open(options: argparse.Namespace) -> _Job:
         score_threshold=min(drawing_threshold, *thresholds.values()),
     )
     in_space = isinstance(detector.task, Detection3D)
-    if options.training_focal_length and not in_space:
+    if isinstance(detector.task, Detection3D):
+        detector.task.training_focal_length = options.training_focal_length
+    elif options.training_focal_length:
         raise SourceError("--training-focal-length is of use for detection3d only")
     if options.rescale and not (in_space or options.undistort):
         raise SourceError("--rescale is of use for detection3d and with --undistort only")

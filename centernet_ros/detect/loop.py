@@ -10,12 +10,9 @@ from dataclasses import dataclass, field
 from tqdm import tqdm
 
 from centernet_ros.bag import SourceError
-from centernet_ros.calibration import focal_ratio, scale_depths
 from centernet_ros.detect.frames import Frame, Source, Unusable
 from centernet_ros.detect.records import Record
 from centernet_ros.detector import Detector
-from centernet_ros.image import view_of
-from centernet_ros.structures import Detections3D
 
 
 @dataclass(eq=False)
@@ -41,7 +38,6 @@ def detect_all(
     detector: Detector,
     source: Source,
     show: Callable[[Frame, Record], None] | None = None,
-    training_focal_length: float = 0.0,
 ) -> Outcome:
     """Detect in every image of a source, with a progress bar on a terminal.
 
@@ -52,8 +48,6 @@ def detect_all(
         detector: for the task, with the least score that any output wants.
         source: images.
         show: draws the results of an image for people.
-        training_focal_length: in pixels of the input that a network for 3D boxes was trained with,
-            by which its depths are scaled; 0 leaves them as they are.
     """
     outcome = Outcome()
     start = time.perf_counter()
@@ -61,9 +55,7 @@ def detect_all(
         try:
             for item in source.read():
                 found: Record | Unusable = (
-                    _detect(detector, item, training_focal_length)
-                    if isinstance(item, Frame)
-                    else item
+                    _detect(detector, item) if isinstance(item, Frame) else item
                 )
                 if isinstance(found, Unusable):
                     outcome.unusable.append(found)
@@ -81,7 +73,7 @@ def detect_all(
     return outcome
 
 
-def _detect(detector: Detector, frame: Frame, trained_focal: float) -> Record | Unusable:
+def _detect(detector: Detector, frame: Frame) -> Record | Unusable:
     """The results of one image, or why there are none."""
     try:
         results = detector(frame.image, frame.camera)
@@ -91,7 +83,4 @@ def _detect(detector: Detector, frame: Frame, trained_focal: float) -> Record | 
     except ValueError as error:  # a scale that makes this image too large
         return Unusable(frame.name, str(error))
     size = frame.image.shape[0], frame.image.shape[1]
-    if trained_focal and frame.camera is not None and isinstance(results, Detections3D):
-        view = view_of(size, detector.preset, frame.camera)
-        results = scale_depths(results, frame.camera, focal_ratio(view, trained_focal))
     return Record(frame.name, size, results, frame.camera, frame.stamp)

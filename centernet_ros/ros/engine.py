@@ -21,6 +21,7 @@ from centernet_ros.detector import Detector
 from centernet_ros.image import Image, view_of
 from centernet_ros.ros.parameters import NodeParameters
 from centernet_ros.structures import CameraIntrinsics, Detections2D, View
+from centernet_ros.tasks.detection3d import Detection3D
 
 OpenDetector = Callable[[NodeParameters], Detector]
 
@@ -44,6 +45,7 @@ class Engine:
         preset: what the network was trained for.
         failure: why the GPU was given up; empty as long as nothing failed.
         max_detections: peaks of an image that are looked at; may be changed at any time.
+        training_focal_length: of the 3D task, see `Detection3D`; may be changed at any time.
         threads: of the processor that the network runs in.
     """
 
@@ -71,6 +73,7 @@ class Engine:
             self._give_up_gpu(parameters.device, str(error))
             self.preset = self.detector.preset
         self.max_detections = self.preset.max_detections
+        self.training_focal_length = 0.0
 
     @property
     def detector(self) -> Detector:
@@ -134,6 +137,8 @@ class Engine:
     ) -> tuple[list[Detections2D], StageTimes]:
         detector = self.detector
         detector.max_detections = self.max_detections
+        if isinstance(detector.task, Detection3D):
+            detector.task.training_focal_length = self.training_focal_length
         start = time.monotonic()
         batch = detector.prepare(images, views)
         self._share_processor(detector.backend, batch.shape)

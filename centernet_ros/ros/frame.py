@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 
-from centernet_ros.calibration import focal_ratio, scale_depths
 from centernet_ros.image import Image, check, view_of
 from centernet_ros.presets import ModelPreset
 from centernet_ros.ros.calibration import Geometry
@@ -82,12 +81,7 @@ def finish(
     least = least_scores(
         class_names, parameters.score_threshold, parameters.class_thresholds, parameters.classes
     )
-    results, camera = raw, frame.geometry.camera
-    if camera is None:
-        results = flat(results)
-    elif isinstance(results, Detections3D) and parameters.training_focal_length:
-        factor = focal_ratio(frame.view, parameters.training_focal_length)
-        results = scale_depths(results, camera, factor)
+    results = flat(raw) if frame.geometry.camera is None else raw
     return select(results, least, parameters.max_detections)
 
 

@@ -111,6 +111,7 @@ class Worker:
         # number: some may be of classes that are left out.
         engine = self._engine
         engine.max_detections = max(parameters.max_detections, engine.preset.max_detections)
+        engine.training_focal_length = parameters.training_focal_length
         answers, times = engine.detect(images, views)
         published = []
         for frame, raw in zip(batch, answers, strict=True):

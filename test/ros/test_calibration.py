@@ -139,11 +139,3 @@ def test_what_has_no_calibration_has_no_place(image_message):
     assert type(results) is Detections2D
     assert results.boxes.tolist() == boxes_3d().boxes.tolist()
     assert lost.geometry.camera is None
-
-
-def test_depths_are_scaled_where_the_focal_length_of_the_training_is_known(image_message):
-    frame = frame_of(image_message, info(), undistort=False)
-    parameters = NodeParameters().replace({"training_focal_length": 350 * 0.4 / 2})
-    moved = finish(frame, boxes_3d(), ("car",), parameters)
-    assert moved.locations[0, 2] == pytest.approx(40.0)
-    assert finish(frame, boxes_3d(), ("car",), NodeParameters()).locations[0, 2] == 20

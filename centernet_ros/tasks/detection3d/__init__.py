@@ -22,6 +22,7 @@ from centernet_ros.tasks.detection3d.angle import (
 from centernet_ros.tasks.detection3d.geometry import (
     alpha_to_yaw,
     fit_centres,
+    focal_ratio,
     locate,
     visible_region,
 )
@@ -60,6 +61,7 @@ class Detection3D(Task[Detections3D]):
         depth_is_homogeneous: bool | None = None,
         wrap_alphas: bool | None = None,
         fit_centre: bool | None = None,
+        training_focal_length: float = 0.0,
         mean_over_objects: bool = False,
     ) -> None:
         """Declare the heads.
@@ -80,6 +82,9 @@ class Detection3D(Task[Detections3D]):
                 Else, as in the authors' code, the 2D box's middle is taken for it. Given the depth,
                 size and angle of KITTI's labels, that misses the labelled place by 7 cm (median),
                 and by 66 cm where the image cuts objects off; the fit leaves 1 and 3 cm.
+            training_focal_length: in pixels of the network's input, of what it was trained with:
+                depths are multiplied by the ratio of the camera's to it (see `focal_ratio`) before
+                boxes are placed by them. 0 takes depths as they are. May be changed at any time.
             mean_over_objects: divide the losses by the objects, as the paper does (section 4.1),
                 and not by all 50 slots, as the authors' training does. There the depth of the one
                 car of an image weighs a fiftieth of what its heat map does.
@@ -90,6 +95,7 @@ class Detection3D(Task[Detections3D]):
         self.depth_is_homogeneous = compat if depth_is_homogeneous is None else depth_is_homogeneous
         self.wrap_alphas = not compat if wrap_alphas is None else wrap_alphas
         self.fit_centre = not compat if fit_centre is None else fit_centre
+        self.training_focal_length = training_focal_length
         self.mean_over_objects = mean_over_objects
         self.heads = (
             Head(
@@ -255,6 +261,8 @@ class Detection3D(Task[Detections3D]):
         if self.wrap_alphas:
             alphas = wrap(alphas)
         homogeneous = depths.double()
+        if self.training_focal_length:
+            homogeneous = homogeneous * focal_ratio(view, self.training_focal_length)
         if not self.depth_is_homogeneous:
             homogeneous = homogeneous + view.camera.projection[2, 3]
         if self.fit_centre:

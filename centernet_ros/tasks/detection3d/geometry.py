@@ -40,6 +40,21 @@ def locate(camera: CameraIntrinsics, pixels: Tensor, depths: Tensor, heights: Te
     return camera.unproject(pixels, depths) + offset
 
 
+def focal_ratio(view: View, training_focal_length: float) -> float:
+    """How many times the focal length on the network's input is that of the training.
+
+    A network sees sizes in pixels: with twice the focal length of its training everything seems
+    half as far as it is.
+
+    Args:
+        view: of an image with a camera.
+        training_focal_length: in pixels of the network's input.
+    """
+    assert view.camera is not None
+    focal = view.camera.projection[0, 0] * view.to_input[0, 0].abs()
+    return float(focal) / training_focal_length
+
+
 CORNERS = np.array(
     [
         [0.5, 0.5, 0.5, 0.5, -0.5, -0.5, -0.5, -0.5],

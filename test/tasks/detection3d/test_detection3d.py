@@ -7,10 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from centernet_ros.image import view_of
+from centernet_ros.presets import Fit, ModelPreset
 from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, View
 from centernet_ros.tasks.detection3d import MAX_OBJECTS, Detection3D, metric_depth
 from centernet_ros.tasks.detection3d.angle import decode_alpha, encode_alpha, mirror_alpha, wrap
-from centernet_ros.tasks.detection3d.geometry import alpha_to_yaw, fit_centres, yaw_to_alpha
+from centernet_ros.tasks.detection3d.geometry import (
+    alpha_to_yaw,
+    fit_centres,
+    focal_ratio,
+    yaw_to_alpha,
+)
 
 KITTI = Path(__file__).parents[4] / "shared" / "data" / "kitti" / "training"
 EYE = torch.eye(2, 3, dtype=torch.float64)
@@ -323,6 +330,34 @@ def test_boxes_are_cut_off_where_the_network_sees_no_more(ideal_maps, across):
     misses = {fit: misses_of(truth, view, ideal_maps, fit=fit) for fit in (False, True)}
     assert (misses[False][:2] > 0.2).all()
     assert (misses[True] < 2e-3).all()
+
+
+@pytest.mark.parametrize("ratio", [0.5, 2.0])
+def test_depths_of_another_focal_length_place_boxes_where_they_are(ideal_maps, ratio):
+    """Also cut off boxes, whose centre can be found with the right depth only."""
+    camera = CameraIntrinsics.pinhole(300, (320, 190), (384, 640))
+    view = View((384, 640), (384, 640), EYE, camera)
+    truth = seen_by(camera, [[-1.0, 1.6, 7], [5, 1.4, 30], [-7.5, 1.6, 8]], [0.5, -2.0, 1.3])
+    task = Detection3D(3)
+    maps = ideal_maps(task, task.encode(truth, view, view.grid_size), view.grid_size)
+    # A network sees sizes: what it learnt with another lens it takes for nearer or farther.
+    maps["depth"] = -(metric_depth(maps["depth"]) / ratio).log()
+    task.training_focal_length = 300 / ratio
+    found = task.decode(maps, [view])[0][: len(truth)]
+    order = (found.boxes - truth.boxes.unsqueeze(1)).abs().amax(-1).argmin(1)
+    assert (found.locations[order] - truth.locations).norm(dim=1).max() < 2e-3
+    assert wrap(found.yaws[order] - truth.yaws).abs().max() < 1e-3
+
+
+def test_focal_ratio_counts_on_the_networks_input():
+    camera = CameraIntrinsics.pinhole(720, (600, 180), (375, 1242))
+    preset = ModelPreset("detection3d", "resnet18", ("car",), (192, 640), Fit.WIDTH)
+    view = view_of((375, 1242), preset, camera)
+    on_input = 720 * 640 / 1242
+    assert focal_ratio(view, on_input) == pytest.approx(1)
+    assert focal_ratio(view, on_input / 2) == pytest.approx(2)
+    mirrored = dataclasses.replace(view, to_input=view.to_input * torch.tensor([[-1.0], [1]]))
+    assert focal_ratio(mirrored, on_input) == pytest.approx(1)
 
 
 def test_the_authors_form_does_not_look_for_the_centre():
