@@ -97,6 +97,7 @@ class Detector:
         path: Path | str,
         device: str = "auto",
         backend: str = "auto",
+        precision: str = "auto",
         *,
         preset: ModelPreset | str | None = None,
         **options: Any,
@@ -106,18 +107,20 @@ class Detector:
         Args:
             path: file of ours, or of the authors.
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
-            backend: what executes the network.
+            backend: what executes the network, see `open_backend`.
+            precision: numbers that it computes with, see `open_backend`.
             preset: instead of the one that the file holds, or that its name tells; see
                 `checkpoint.load_model`.
             options: testing modes, thresholds and so on.
 
         Raises:
             CheckpointError: The weights file cannot be used.
-            ValueError: This machine has no such device or backend, or an option does not fit.
+            ValueError: This machine has no such device, backend or precision, or an option does not
+                fit.
         """
         chosen = choose_device(device)
         model, preset = load_model(path, preset)
-        return cls.from_model(model, preset, chosen, backend, **options)
+        return cls.from_model(model, preset, chosen, backend, precision, **options)
 
     @classmethod
     def from_model(
@@ -132,7 +135,8 @@ class Detector:
         """A detector of a network; `options` are those of the constructor.
 
         Args:
-            model: the network.
+            model: the network, which is taken over: it is put into evaluation mode and must not
+                change any more. Train on with a copy.
             preset: what it was trained for.
             device: where it runs.
             backend: what executes it, see `open_backend`.

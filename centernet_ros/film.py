@@ -49,7 +49,7 @@ class Film:
         self._writer: cv2.VideoWriter | None = None
 
     def add(self, image: Image) -> None:
-        """Append an image; one of another size than the first is laid onto its canvas."""
+        """Append an image; one of another size than the first is stretched to that."""
         if self._writer is None:
             self._size = image.shape[1], image.shape[0]
             self._writer = self._open()
@@ -59,7 +59,7 @@ class Film:
 
     def _open(self) -> cv2.VideoWriter:
         for codec, suffix in CODECS:
-            path = self._stem.with_suffix(suffix)
+            path = self._stem.with_name(self._stem.name + suffix)
             code = cv2.VideoWriter.fourcc(*codec)
             with quiet():
                 writer = cv2.VideoWriter(str(path), code, self._rate, self._size)

@@ -78,11 +78,11 @@ def resized_size(image_size: tuple[int, int], scale: float) -> tuple[int, int]:
     if not 0 < scale < float("inf"):
         raise ValueError(f"scale is {scale!r}, expected a positive factor")
     height, width = (max(1, int(side * scale)) for side in image_size)
-    if scale != 1 and max(height, width) > LARGEST_SIDE:
-        raise ValueError(
-            f"scale {scale:g} makes {width}x{height} pixels of {image_size[1]}x{image_size[0]}; "
-            f"no side may exceed {LARGEST_SIDE}"
-        )
+    if max(height, width) > LARGEST_SIDE:
+        size = f"{width}x{height} pixels"
+        made = f"scale {scale:g} makes {size} of {image_size[1]}x{image_size[0]}"
+        told = made if scale != 1 else f"image is {size}"
+        raise ValueError(f"{told}; no side may exceed {LARGEST_SIDE}")
     return height, width
 
 

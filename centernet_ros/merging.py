@@ -141,5 +141,7 @@ def keep_best(results: Result, limit: int) -> Result:
     """The best `limit` objects, and those that score as well as the last of them."""
     if len(results) <= limit:
         return results
+    if limit == 0:
+        return results[:0]
     lowest = results.scores.topk(limit).values[-1]
     return results[results.scores >= lowest]

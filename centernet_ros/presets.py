@@ -13,9 +13,6 @@ from centernet_ros.class_names import COCO_CLASSES, KITTI_CLASSES, POSE_CLASSES,
 SCORE_DECIMALS = 6
 """Of scores in result files; those of the authors' weights have fewer, see `ModelPreset`."""
 
-STREET_CLASSES = KITTI_CLASSES
-"""Classes of the street world, in the order of KITTI's checkpoints."""
-
 
 class Fit(str, Enum):
     """How an image of any size is laid onto the network input; always centred and undistorted.

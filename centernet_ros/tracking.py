@@ -1,7 +1,7 @@
 """The same object from image to image: stable numbers for detections.
 
 Objects are points, so the next detection of an object is the nearest one to where it is expected:
-greedy association of centres as in "Tracking Objects as Points" (Zhou et al. 2020, section 4.3),
+greedy association of centres as in "Tracking Objects as Points" (Zhou et al. 2020, section 4.2),
 with a motion of constant velocity in place of that paper's learned offset.
 """
 

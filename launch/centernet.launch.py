@@ -30,6 +30,8 @@ ARGUMENTS = {
     "rviz": ("false", "Whether RViz is started, with config/<task>.rviz."),
     "rviz_frame": ("", "Fixed frame of RViz: the frame_id of the images, or target_frame."),
     "use_sim_time": ("", "Whether time comes from /clock, as with a replayed bag."),
+    "autostart": ("", "false leaves configuring and activating to a lifecycle manager."),
+    "respawn": ("false", "Whether a node that has died is started anew, after two seconds."),
     "log_level": ("info", "debug, info, warn, error or fatal."),
 }
 SHOWN = ("debug_image", "markers")
@@ -50,6 +52,8 @@ def start_nodes(context: LaunchContext) -> list[Node]:
         additional_env=profile_unless_set(),
         output="screen",
         emulate_tty=True,
+        respawn=_is_true(given["respawn"]),
+        respawn_delay=2.0,
     )
     if not _is_true(given["rviz"]):
         return [node]
@@ -78,8 +82,9 @@ def node_parameters(given: Mapping[str, str]) -> list[Any]:
         if not path.is_file():
             raise FileNotFoundError(f"params_file {str(path)!r} does not exist")
     more: dict[str, Any] = {n: given[n] for n in ("weights", "image_transport") if given[n]}
-    if given["use_sim_time"]:
-        more["use_sim_time"] = _is_true(given["use_sim_time"])
+    for name in ("use_sim_time", "autostart"):
+        if given[name]:
+            more[name] = _is_true(given[name])
     return [str(path), *([more] if more else [])]
 
 

@@ -128,6 +128,13 @@ def test_folders_are_made(tmp_path, network):
     assert [p.name for p in (tmp_path / "runs" / "first").iterdir()] == ["last.safetensors"]
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, network):
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "weights.safetensors"
+    with pytest.raises(CheckpointError, match=f"cannot write weights file {path}: "):
+        save_checkpoint(path, network, PRESET)
+
+
 def test_memory_order_does_not_matter(tmp_path, network):
     path = tmp_path / "ordered.safetensors"
     save_checkpoint(path, network.to(memory_format=torch.channels_last), PRESET)

@@ -211,6 +211,7 @@ def test_prepare_leaves_the_image_alone():
         (np.zeros((0, 30, 3), np.uint8), "empty: 30x0 pixels"),
         (np.zeros((20, 0, 3), np.uint8), "empty: 0x20 pixels"),
         (np.zeros(0, np.uint8), r"\(0,\) uint8"),
+        (np.zeros((1, 40000, 3), np.uint8), "40000x1 pixels; no side may exceed 32766"),
         # What cv2.imread answers when it cannot read a file.
         (None, "NoneType"),
     ],

@@ -123,6 +123,7 @@ def test_best_are_kept_in_order():
     kept = keep_best(detections(*rows), 2)
     assert kept.scores.tolist() == pytest.approx([0.9, 0.7])
     assert len(keep_best(detections(*rows), 4)) == 4
+    assert len(keep_best(detections(*rows), 0)) == 0
 
 
 def test_equal_scores_at_the_limit_stay():

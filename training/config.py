@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from centernet_ros.models import BACKBONE_ALIASES
-from centernet_ros.presets import IMAGENET_MEAN, IMAGENET_STD, Fit, ModelPreset
+from centernet_ros.presets import IMAGENET_MEAN, IMAGENET_STD, Fit, ModelPreset, step_of
 from centernet_ros.tasks import TASK_ALIASES
 from training.sources import DataConfig
 from training.strict import (
@@ -85,7 +85,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What the heads learn by; the paper's section 5.4 compares these.
+    """What the heads learn by; the paper's section 6.1.1 compares these.
 
     Attributes:
         size_weight: weight of the size of 2D boxes.
@@ -214,7 +214,7 @@ class RunConfig:
         for name in ("seed", "threads", "keep_every", "evaluate_every", "preview_every"):
             check_not_negative(name, getattr(self, name))
         check_positive("save_every", self.save_every)
-        sides, step = self.augment.crop, _input_step(self.backbone)
+        sides, step = self.augment.crop, step_of(BACKBONE_ALIASES.get(self.backbone, self.backbone))
         check(
             not any(sides) or all(side > 0 and side % step == 0 for side in sides),
             f"augment.crop: {list(sides)} are not positive multiples of {step}, as {self.backbone} "
@@ -278,7 +278,7 @@ class RunConfig:
                 tuple(class_names),
                 self.input_size,
                 Fit(self.fit),
-                pad_to=_input_step(backbone),
+                pad_to=step_of(backbone),
                 compat=self.compat,
             )
             if self.pixel_statistics == "imagenet":
@@ -286,11 +286,6 @@ class RunConfig:
             return preset
         except ValueError as error:
             raise ConfigError(str(error)) from None
-
-
-def _input_step(backbone: str) -> int:
-    """What the sides of a backbone's input are multiples of, in pixels."""
-    return 128 if BACKBONE_ALIASES.get(backbone, backbone) == "hourglass104" else 32
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig:

@@ -69,16 +69,17 @@ def open_backend(
         raise ValueError(f"unknown backend {name!r}; known: auto, {', '.join(BACKENDS)}")
     if precision not in PRECISIONS:
         raise ValueError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
-    precision = choose_precision(device, harmless) if precision == "auto" else precision
+    chosen = choose_backend(device) if name == "auto" else name
+    if precision == "auto":
+        precision = choose_precision(device, harmless, chosen)
     if device.type == "cpu" and precision == "float16":
         raise BackendError("precision float16 is for GPUs: use float32 or bfloat16 on a CPU")
     if name != "auto":
         return _open(name, model, device, precision)
-    name = choose_backend(device)
     present = _open("torch", model, device, precision)
-    if name == "torch":
+    if chosen == "torch":
         return present
-    return Standby(present, name, lambda: _open(name, model, device, precision))
+    return Standby(present, chosen, lambda: _open(chosen, model, device, precision))
 
 
 def choose_backend(device: torch.device) -> str:
@@ -88,8 +89,16 @@ def choose_backend(device: torch.device) -> str:
     return "torch"
 
 
-def choose_precision(device: torch.device, harmless: Collection[str]) -> str:
-    """The fastest of `float32` and the precisions that cost these weights nothing, on a device."""
+def choose_precision(device: torch.device, harmless: Collection[str], backend: str) -> str:
+    """The fastest of `float32` and the precisions that cost these weights nothing.
+
+    Args:
+        device: where the network runs.
+        harmless: the preset's `harmless_precisions`.
+        backend: key of `BACKENDS`.
+    """
+    if backend == "onnxruntime":
+        return "float32"  # it computes in nothing else
     if device.type != "cpu" and "float16" in harmless:
         return "float16"
     return "bfloat16" if "bfloat16" in harmless and has_bfloat16(device) else "float32"

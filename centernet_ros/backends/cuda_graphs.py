@@ -66,7 +66,10 @@ class RecordedRuns:
             self._recordings[shapes] = self._record(self._run, *inputs)
         except RuntimeError as error:
             if isinstance(error, torch.cuda.OutOfMemoryError):
-                raise
+                # A recording keeps its memory for itself: the run alone may fit.
+                torch.cuda.empty_cache()
+                self._recordings[shapes] = self._run
+                return
             self._failed = True
             reason = str(error).strip().split("\n", maxsplit=1)[0]
             say(f"a GPU's kernels cannot be recorded, and run one by one ({reason})")
@@ -98,8 +101,9 @@ def _recorded(run: Run, examples: Sequence[Tensor]) -> Run:
                 run(*held)
         here.wait_stream(beside)
         graph = torch.cuda.CUDAGraph()
-        # PyTorch's own stream for it is of the GPU that was recorded on first.
-        with torch.cuda.graph(graph, stream=beside):
+        # PyTorch's own stream for it is of the GPU that was recorded on first. A recording that
+        # fails leaves its stream current.
+        with torch.cuda.stream(here), torch.cuda.graph(graph, stream=beside):
             results = run(*held)
 
     def replay(*inputs: Tensor) -> dict[str, Tensor]:

@@ -7,7 +7,6 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +17,7 @@ from centernet_ros.backends.agreement import BackendError, check_agreement, chec
 from centernet_ros.backends.cache import cached, model_key
 from centernet_ros.backends.packages import import_onnxruntime, import_torchvision
 from centernet_ros.backends.torch_backend import TorchBackend
-from centernet_ros.backends.tracing import LastStack, example_input, input_step, map_names
+from centernet_ros.backends.tracing import LastStack, example_input
 from centernet_ros.models.centernet import CenterNet
 
 OPSET = 20
@@ -44,10 +43,13 @@ class OnnxRuntimeBackend:
         if precision != "float32":
             raise BackendError(f"backend onnxruntime computes in float32, not in {precision}")
         self.precision = precision
-        self._model = model.eval()
-        self._names = map_names(model)
+        # The network in PyTorch, until its answers were compared.
+        self._unchecked: CenterNet | None = model.eval()
+        self._names = list(model.heads)
         key = model_key(model, "onnxruntime", onnxruntime.__version__, torch.__version__)
-        folder = cached(key, self._convert_into, "the network for onnxruntime")
+        folder = cached(
+            key, lambda folder: convert(model).save(folder / FILE), "the network for onnxruntime"
+        )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         try:
@@ -59,7 +61,6 @@ class OnnxRuntimeBackend:
                 f"onnxruntime {onnxruntime.__version__} refuses the network "
                 f"({str(error).splitlines()[0]}): use backend torch"
             ) from None
-        self._checked = False
 
     def __call__(self, batch: Tensor) -> dict[str, Tensor]:
         """Raw maps of the last stack."""
@@ -68,7 +69,7 @@ class OnnxRuntimeBackend:
 
     def is_ready(self, shape: Sequence[int]) -> bool:
         """Whether inputs of a shape run at once."""
-        return self._checked
+        return self._unchecked is None
 
     def prepare(self, shape: Sequence[int]) -> None:
         """Compare with PyTorch, the first time.
@@ -76,19 +77,16 @@ class OnnxRuntimeBackend:
         Raises:
             BackendError: The answer differs; the message has the figures.
         """
-        if self._checked:
+        if self._unchecked is None:
             return
         noise = check_input(shape)
-        expected = TorchBackend(self._model, noise.device)(noise)
+        expected = TorchBackend(self._unchecked, noise.device)(noise)
         check_agreement(self.name, self.precision, self._run(noise), expected)
-        self._checked = True
+        self._unchecked = None
 
     def _run(self, batch: Tensor) -> dict[str, Tensor]:
         values = self._session.run(self._names, {"image": batch.contiguous().numpy()})
         return dict(zip(self._names, map(torch.from_numpy, values), strict=True))
-
-    def _convert_into(self, folder: Path) -> None:
-        convert(self._model).save(folder / FILE)
 
 
 def convert(model: CenterNet, size: tuple[int, int] | None = None) -> Any:
@@ -101,7 +99,7 @@ def convert(model: CenterNet, size: tuple[int, int] | None = None) -> Any:
     Raises:
         BackendError: PyTorch cannot export it, or torchvision cannot be imported.
     """
-    names, step = map_names(model), input_step(model)
+    step = model.input_multiple
     example = example_input(model) if size is None else torch.zeros(2, 3, *size)
     dynamic: dict[int, Any] = {0: Dim("batch")}
     if size is None:
@@ -119,7 +117,7 @@ def convert(model: CenterNet, size: tuple[int, int] | None = None) -> Any:
                 opset_version=OPSET,
                 dynamic_shapes=(dynamic,),
                 input_names=["image"],
-                output_names=names,
+                output_names=list(model.heads),
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:

@@ -16,7 +16,7 @@ from centernet_ros.backends.agreement import BackendError, check_agreement, chec
 from centernet_ros.backends.cache import cached, model_key
 from centernet_ros.backends.standby import SHAPES
 from centernet_ros.backends.torch_backend import TorchBackend
-from centernet_ros.backends.tracing import LastStack, example_input, map_names
+from centernet_ros.backends.tracing import LastStack, example_input
 from centernet_ros.models.centernet import CenterNet
 
 PRECISION_HINTS = {"float32": "f32", "bfloat16": "bf16"}
@@ -53,14 +53,16 @@ class OpenVinoBackend:
             raise BackendError("precision bfloat16: this processor has none; use float32")
         self.precision = precision
         self._threads = torch.get_num_threads()
-        self._model = model.eval()
-        self._names = map_names(model)
+        # The network in PyTorch, until its answers were compared.
+        self._unchecked: CenterNet | None = model.eval()
+        self._names = list(model.heads)
         key = model_key(model, "openvino", openvino.__version__, torch.__version__)
-        folder = cached(key, self._convert_into, "the network for openvino")
+        folder = cached(
+            key, lambda folder: save(convert(model), folder / FILE), "the network for openvino"
+        )
         self._network = self._core.read_model(folder / FILE)
         self._compiled: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self._lock = threading.Lock()
-        self._checked = False
 
     def __call__(self, batch: Tensor) -> dict[str, Tensor]:
         """Raw maps of the last stack; a new shape is compiled first."""
@@ -84,16 +86,16 @@ class OpenVinoBackend:
         if shape in self._compiled:
             return
         request = self._compile(shape)
-        if not self._checked:
+        if self._unchecked is not None:
             noise = check_input(shape)
-            expected = TorchBackend(self._model, noise.device)(noise)
+            expected = TorchBackend(self._unchecked, noise.device)(noise)
             half = self.precision != "float32"
             rounded = (
-                TorchBackend(self._model, noise.device, self.precision)(noise) if half else None
+                TorchBackend(self._unchecked, noise.device, self.precision)(noise) if half else None
             )
             got = self._run(request, noise)
             check_agreement(self.name, self.precision, got, expected, rounded)
-            self._checked = True
+            self._unchecked = None
         with self._lock:
             self._compiled[shape] = request
             if len(self._compiled) > SHAPES:
@@ -115,9 +117,6 @@ class OpenVinoBackend:
             name: torch.from_numpy(value)
             for name, value in zip(self._names, values.values(), strict=True)
         }
-
-    def _convert_into(self, folder: Path) -> None:
-        save(convert(self._model), folder / FILE)
 
 
 def save(network: Any, path: Path) -> None:
@@ -155,7 +154,7 @@ def convert(model: CenterNet) -> Any:
     converted.validate_nodes_and_infer_types()
     converted.inputs[0].get_tensor().set_names({"image"})
     converted.reshape([-1, 3, -1, -1])
-    for output, name in zip(converted.outputs, map_names(model), strict=True):
+    for output, name in zip(converted.outputs, model.heads, strict=True):
         output.get_tensor().set_names({name})
     for layer in converted.get_ops():
         if layer.get_type_name() == "GroupConvolutionBackpropData":

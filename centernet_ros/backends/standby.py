@@ -43,7 +43,7 @@ class Standby:
     `present`.
 
     Attributes:
-        failure: why the successor is not used; empty as long as nothing failed.
+        failure: why the successor is not used; empty where it is, be it for some shapes only.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class Standby:
     def prepare(self, shape: Sequence[int]) -> None:
         """Begin to get the successor ready for a shape.
 
-        Not where that was done, where it is ready for `SHAPES` others, and where the thread is busy
-        or has failed.
+        Not where that was begun before, or for `SHAPES` others, nor where the thread is busy or the
+        successor could not be opened.
         """
         shape = tuple(shape)
         if self.failure or (self._thread is not None and self._thread.is_alive()):
@@ -123,5 +123,11 @@ class Standby:
                 self._opened = opened
         except Exception as error:  # whatever it is, the present executor goes on
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            self.failure = f"{self._successor} cannot be used: {reason}"
-            say(f"{self.failure}; staying with {self._present.name}")
+            if self._opened is None:
+                self.failure = f"{self._successor} cannot be used: {reason}"
+                say(f"{self.failure}; staying with {self._present.name}")
+            else:
+                say(
+                    f"{self._successor} cannot be used for inputs of {'x'.join(map(str, shape))}: "
+                    f"{reason}; these stay with {self._present.name}"
+                )

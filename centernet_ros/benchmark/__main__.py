@@ -105,10 +105,10 @@ def _executor_of(
     preset: ModelPreset, device: torch.device, options: argparse.Namespace
 ) -> tuple[str, str]:
     """Name and precision of the executor of `_open`."""
-    precision = options.precision
+    executor, precision = choose_backend(device), options.precision
     if precision == "auto":
-        precision = choose_precision(device, preset.harmless_precisions)
-    return choose_backend(device), precision
+        precision = choose_precision(device, preset.harmless_precisions, executor)
+    return executor, precision
 
 
 def _table(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -70,16 +71,17 @@ def _write(
     path: Path, tensors: dict[str, Tensor], preset: ModelPreset, notes: Mapping[str, Any]
 ) -> None:
     header = {HEADER_KEY: json.dumps({"preset": preset.to_dict(), "notes": dict(notes)})}
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         # As every file of this user: `save_file` would keep it from all others.
         partial.write_bytes(save(tensors, header))
         partial.replace(path)
     except OSError as error:
         raise CheckpointError(f"cannot write weights file {path}: {error.strerror}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def read_checkpoint(path: Path | str) -> tuple[dict[str, Tensor], ModelPreset, dict[str, Any]]:

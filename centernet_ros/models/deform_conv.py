@@ -1,4 +1,4 @@
-"""Modulated deformable convolution (DCNv2), as the authors use it in every up-sampling path."""
+"""Modulated deformable convolution (DCNv2), as the authors' ResNets and DLA have it."""
 
 from __future__ import annotations
 

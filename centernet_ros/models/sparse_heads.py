@@ -44,7 +44,8 @@ class SparseHeads:
 def split_heads(model: CenterNet, heads: Sequence[Head]) -> tuple[CenterNet, SparseHeads]:
     """A network in two: one that answers its dense heads' maps and its features, and the rest.
 
-    Both share the weights of the model, whose last stack alone is answered.
+    Both share the weights of the model, which is put into evaluation mode; its last stack alone is
+    answered.
     """
     trunk = CenterNet(model.backbone, ())
     dense = {head.name: model.heads[head.name] for head in heads if head.dense}

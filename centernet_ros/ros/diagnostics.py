@@ -18,6 +18,9 @@ ERROR, STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 STUCK = "active, but failed to deactivate"
 """State of a node whose worker did not end in time: it has no cameras any more."""
 
+STUCK_AFTER = 4.0
+"""Seconds in which images come and none is finished, after which that is a fault."""
+
 STAGES = ("received", "queued", "preprocess", "network", "decode", "publish")
 """Fields of a Timing whose sum is the age at publishing."""
 
@@ -163,7 +166,17 @@ def _verdict(health: CameraHealth) -> tuple[bytes, str]:
         (rejected, WARN, f"{rejected} images cannot be used: the last one {health.rejection}"),
         (stale, WARN, f"{stale} images older than max_age are left out"),
         (unplaced, WARN, f"{missing}: {health.problem}"),
-        (health.new("idle"), OK, "idle: nobody listens, or the node is disabled"),
+        (
+            health.new("idle") and not health.new("processed"),
+            OK,
+            "idle: nobody listens, or the node is disabled",
+        ),
+        (
+            health.new("dropped") and not health.new("processed") and health.seconds > STUCK_AFTER,
+            ERROR,
+            f"images come, but none was finished in {health.seconds:.0f} s: the network is stuck, "
+            "or far too slow",
+        ),
     )
     processed, received = health.rate("processed"), health.rate("received")
     well = OK, f"{processed:.1f} of {received:.1f} images a second processed"

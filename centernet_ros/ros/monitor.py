@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import deque
 
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
@@ -23,6 +24,9 @@ from centernet_ros.ros.stream import Counts, Stream
 
 PERIOD = 1.0
 """Seconds between two reports, as monitors expect it."""
+
+LOOKS_BACK = 5
+"""Reports that a camera's status covers: images may come seldom."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Monitor:
             node: node with `state`, `parameters`, `enabled`, `engine` and `streams`.
         """
         self._node = node
-        self._looks: dict[Stream, _Look] = {}
+        self._looks: dict[Stream, deque[_Look]] = {}
         # Not managed by the life cycle: a monitor wants to know of a node that is not active too.
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -56,11 +60,11 @@ class Monitor:
         array = DiagnosticArray(status=[node_status(name, self._node_health())])
         array.header.stamp = node.get_clock().now().to_msg()
         # Those of cameras that are gone are forgotten with them.
-        looks = {stream: self._look(stream) for stream in node.streams}
-        for stream, look in looks.items():
-            before = self._looks.get(stream, _Look(Counts(), stream.began, stream.began))
-            array.status.append(camera_status(name, self._camera_health(stream, before, look)))
-        self._looks = looks
+        self._looks = {stream: self._looks.get(stream) or _begin(stream) for stream in node.streams}
+        for stream, looks in self._looks.items():
+            looks.append(_look(stream, looks[-1]))
+            health = self._camera_health(stream, looks[0], looks[-1])
+            array.status.append(camera_status(name, health))
         self._publisher.publish(array)
 
     def _node_health(self) -> NodeHealth:
@@ -87,14 +91,6 @@ class Monitor:
         state: str = self._node.state
         return STUCK if state == "active" and not self._node.streams else state
 
-    def _look(self, stream: Stream) -> _Look:
-        counts, now = dataclasses.replace(stream.counts), time.monotonic()
-        before = self._looks.get(stream)
-        last_image = stream.began if before is None else before.last_image
-        if counts.received > (before.counts.received if before is not None else 0):
-            last_image = now
-        return _Look(counts, now, last_image)
-
     def _camera_health(self, stream: Stream, before: _Look, now: _Look) -> CameraHealth:
         return CameraHealth(
             name=stream.name,
@@ -110,6 +106,17 @@ class Monitor:
             in_space=stream.outputs.in_space,
             problem=stream.problem,
         )
+
+
+def _begin(stream: Stream) -> deque[_Look]:
+    """Room for what is seen of a camera from now on; it begins with its subscription."""
+    return deque([_Look(Counts(), stream.began, stream.began)], LOOKS_BACK + 1)
+
+
+def _look(stream: Stream, before: _Look) -> _Look:
+    counts, now = dataclasses.replace(stream.counts), time.monotonic()
+    came = counts.received > before.counts.received
+    return _Look(counts, now, now if came else before.last_image)
 
 
 def gpu_memory(device: torch.device) -> tuple[int, int] | None:

@@ -30,6 +30,7 @@ from centernet_ros.ros.parameters import (
 from centernet_ros.ros.selection import least_scores
 from centernet_ros.ros.stream import Stream, prefix_of
 from centernet_ros.ros.transforms import Transforms
+from centernet_ros.ros.transitions import refuse_unknown_transitions
 from centernet_ros.ros.worker import Worker
 from centernet_ros.tasks import TASK_ALIASES
 
@@ -97,6 +98,7 @@ class CenterNetNode(LifecycleNode):
         self.parameters = declare_parameters(self)
         self.add_on_set_parameters_callback(self._set_parameters)
         self.create_service(SetBool, "~/enable", self._enable)
+        refuse_unknown_transitions(self)
         self._monitor = Monitor(self)
 
     @property
@@ -164,8 +166,8 @@ class CenterNetNode(LifecycleNode):
         torch.set_num_threads(parameters.threads or self._own_threads)
         self._engine = engine = Engine(self._open_detector, parameters, self.get_logger())
         self._check_classes(engine, parameters)
-        engine.warm_up(len(parameters.streams))
-        for name in parameters.streams:
+        engine.warm_up(len(parameters.camera_names))
+        for name in parameters.camera_names:
             self._outputs.append(Outputs(self, engine.preset, prefix_of(name)))
         self._labels = Labels(self, engine.preset.class_names)
         self.get_logger().info(self._summary(engine))
@@ -175,7 +177,7 @@ class CenterNetNode(LifecycleNode):
         detector, preset = engine.detector, engine.preset
         height, width = preset.input_size
         backend = getattr(detector.backend, "name", type(detector.backend).__name__)
-        cameras = ", ".join(filter(None, self.parameters.streams))
+        cameras = ", ".join(filter(None, self.parameters.camera_names))
         return (
             f"{preset.task} with {preset.backbone} on {detector.device} ({backend}, "
             f"{engine.precision}, {engine.threads} threads), input {width}x{height}, "

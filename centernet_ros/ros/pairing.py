@@ -47,7 +47,7 @@ class Pairing:
     Drivers send both with one stamp, the camera_info often a moment later: as long as pairs are
     found, an image waits for its own. Other drivers send camera_info once, or now and then: when
     an image's own does not come in time, the newest is taken, after some such images without
-    waiting, until a pair is found again, or an image's own comes late.
+    waiting, until a pair is found again, or an image's own comes so late as could be waited for.
     """
 
     def __init__(self, deliver: Callable[[Arrival], None]) -> None:
@@ -61,8 +61,8 @@ class Pairing:
         self._waiting: Arrival | None = None
         self._overdue: Arrival | None = None
         self._misses = 0
-        self._unpaired: int | None = None
-        """Stamp of the last image that got the newest."""
+        self._unpaired: Arrival | None = None
+        """The last image that got the newest."""
 
     @property
     def waiting(self) -> bool:
@@ -91,8 +91,10 @@ class Pairing:
             arrival, self._waiting = self._waiting, None
             self._misses = 0
             self._send(arrival, info)
-        elif self._unpaired == stamp:
-            self._misses = 0
+        elif self._unpaired is not None and self._unpaired.stamp == stamp:
+            # Waiting for what always comes later than that would delay every image in vain.
+            in_time = time.monotonic() <= self._unpaired.monotonic_time + PATIENCE
+            self._misses = 0 if in_time else self._misses
 
     def flush(self) -> None:
         """Deliver an image that has waited long enough; to be called every `LOOK_PERIOD`.
@@ -113,7 +115,7 @@ class Pairing:
         self._send_unpaired(arrival)
 
     def _send_unpaired(self, arrival: Arrival) -> None:
-        self._unpaired = arrival.stamp
+        self._unpaired = dataclasses.replace(arrival, message=None)
         self._send(arrival, next(reversed(self._infos.values()), None))
 
     def _send(self, arrival: Arrival, info: Any) -> None:

@@ -104,6 +104,12 @@ class NodeParameters:
     target_frame: str = parameter(
         "", "Frame that TF takes 3D boxes to; empty leaves them in the camera's own."
     )
+    transform_timeout: float = parameter(
+        0.05,
+        "Seconds that a transform which is still on its way is waited for, at all cameras' cost.",
+        limits=(0.0, 1.0),
+        changes=RESTART_FREE,
+    )
     score_threshold: float = parameter(
         0.3, "Least score of a published result.", limits=(0.0, 1.0), changes=RESTART_FREE
     )
@@ -157,7 +163,7 @@ class NodeParameters:
     )
 
     @property
-    def streams(self) -> tuple[str, ...]:
+    def camera_names(self) -> tuple[str, ...]:
         """Names of the cameras; one empty name where there is a single camera."""
         return tuple(name for name in self.cameras if name) or ("",)
 
@@ -175,13 +181,15 @@ class NodeParameters:
         for name, value in values.items():
             RULES[name].check(name, value, getattr(_DEFAULTS, name))
         parameters = dataclasses.replace(self, **values)
-        streams, periods = parameters.streams, parameters.periods
-        if len(set(streams)) < len(streams):
-            raise ValueError(f"parameter cameras names one twice: {', '.join(streams)}")
-        if len(periods) not in (1, len(streams)):
+        names, periods = parameters.camera_names, parameters.periods
+        if len(set(names)) < len(names):
+            raise ValueError(f"parameter cameras names one twice: {', '.join(names)}")
+        if "network" in names:
+            raise ValueError("parameter cameras has 'network', as the network's status is called")
+        if len(periods) not in (1, len(names)):
             raise ValueError(
                 f"parameter periods has {len(periods)} numbers, expected 1 or one for each of the "
-                f"{len(streams)} cameras"
+                f"{len(names)} cameras"
             )
         return parameters
 
@@ -256,10 +264,13 @@ def changed_parameters(
         ValueError: A value is not allowed, or a parameter cannot be changed now.
     """
     wanted = {change.name: change.value for change in changes if change.name in RULES}
+    changed = parameters.replace(wanted)
     for name in wanted:
-        if configured and RULES[name].changes != RESTART_FREE:
+        # A file of parameters may be loaded whole: what stays as it is changes nothing.
+        stays = getattr(changed, name) == getattr(parameters, name)
+        if configured and not stays and RULES[name].changes != RESTART_FREE:
             raise ValueError(
                 f"parameter {name} cannot be changed while the node is configured: "
                 "clean it up first"
             )
-    return parameters.replace(wanted)
+    return changed

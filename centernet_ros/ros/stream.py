@@ -99,7 +99,7 @@ class Stream:
             calibrated: whether the images are wanted with their camera_info.
         """
         parameters: NodeParameters = node.parameters
-        self.name = parameters.streams[index]
+        self.name = parameters.camera_names[index]
         self.outputs = outputs
         self.counts = Counts()
         self.problem = self.rejection = ""

@@ -139,7 +139,7 @@ class FittingSubscription:
         return QoSProfile(depth=1, reliability=reliability, durability=durability)
 
     def _publishers(self) -> list[TopicEndpointInfo]:
-        return list(self._node.get_publishers_info_by_topic(self.topic))
+        return list(self._node.get_publishers_info_by_topic(self._name))
 
 
 def _is_reliable(publisher: TopicEndpointInfo) -> bool:

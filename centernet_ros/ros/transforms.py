@@ -10,9 +10,6 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 
-PATIENCE = 0.05
-"""Seconds that the worker waits for a transform that is still on its way."""
-
 TRIES = 3
 """Images of a frame without a transform after which it waits seldom: other cameras would pay."""
 
@@ -57,8 +54,12 @@ class Transforms:
         self._jumps.unregister()
         self._listener.unregister()
 
-    def to_target(self, header: Any) -> Any:
+    def to_target(self, header: Any, timeout: float) -> Any:
         """The geometry_msgs TransformStamped from a header's frame at its stamp.
+
+        Args:
+            header: of an image.
+            timeout: seconds that a transform which is still on its way is waited for.
 
         Raises:
             TransformError: TF does not know it.
@@ -68,7 +69,7 @@ class Transforms:
             raise TransformError("the image has no stamp, so that TF cannot tell where it was")
         missed = self._missed[frame]
         waits = missed < TRIES or missed % RETRY == 0
-        patience = Duration(seconds=PATIENCE if waits else 0)
+        patience = Duration(seconds=timeout if waits else 0)
         try:
             transform = self._buffer.lookup_transform(
                 self._target_frame, frame, Time.from_msg(stamp), timeout=patience

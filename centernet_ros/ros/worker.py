@@ -130,20 +130,21 @@ class Worker:
         stream, header = frame.stream, frame.arrival.message.header
         results = finish(frame, raw, self._engine.preset.class_names, parameters)
         ids = stream.identify(results, frame.arrival.stamp, parameters)
-        transform, stream.problem = self._place(frame)
+        transform, stream.problem = self._place(frame, parameters)
         if stream.problem:
             self._count_unplaced(stream)
             results = flat(results)
         stream.outputs.publish_results(in_camera_pixels(frame, results), header, ids, transform)
         return results
 
-    def _place(self, frame: Frame) -> tuple[Any, str]:
+    def _place(self, frame: Frame, parameters: NodeParameters) -> tuple[Any, str]:
         """The transform of places in space, None where none is wanted; and why there are none."""
         transforms, problem = self._transforms, frame.geometry.problem
         if problem or transforms is None or not frame.stream.outputs.move_wanted:
             return None, problem
         try:
-            return transforms.to_target(frame.arrival.message.header), ""
+            header = frame.arrival.message.header
+            return transforms.to_target(header, parameters.transform_timeout), ""
         except TransformError as error:
             return None, str(error)
 

@@ -14,7 +14,7 @@ from centernet_ros.structures import Detections2D, View
 from centernet_ros.tasks.heatmap import Values
 
 MAX_DETECTIONS = 100
-"""Peaks kept per image (paper, section 3)."""
+"""Peaks kept per image (paper, section 4)."""
 
 HEATMAP_BIAS = -2.19
 """Initial bias of heat map heads: sigmoid(-2.19) = 0.1, training starts from 'hardly anything'."""
@@ -23,7 +23,7 @@ Maps = Mapping[str, Tensor]
 """Head name to a map (B, channels, H, W): raw, as the network gives it, or its values."""
 
 Counts = Mapping[str, Tensor]
-"""Head name to the number, or numbers (n,), of objects or cells that its loss is a mean over."""
+"""Head name to what its loss is divided by: a number, or (n,) where it has several parts."""
 
 Result = TypeVar("Result", bound=Detections2D)
 
@@ -65,8 +65,8 @@ class Head:
         initial_bias: bias of its last convolution before training; None for a regression head.
         unmirror: turns the values that a mirrored image gave into values of the image itself, so
             that both can be averaged; None where the mirrored image's values are left out.
-        dense: whether decoding looks at all cells of its map, or at so many that its values are not
-            better computed where they are read.
+        dense: whether its whole map is computed. Else, where that is possible, only its values at
+            the cells that decoding reads (`models/sparse_heads.py`).
     """
 
     name: str
@@ -172,7 +172,7 @@ class Task(ABC, Generic[Result]):
         """Average the values of images with those of the mirrored images, as each head says.
 
         NOTE: Values and not raw maps are averaged, and offsets are the image's own, as in the
-        authors' flip test; the paper (section 6.1) averages all outputs.
+        authors' flip test; the paper (section 5) averages all outputs.
         """
         merged = dict(values)
         for head in self.heads:

@@ -13,11 +13,6 @@ LEAST = 1e-4
 """Probabilities stay so far away from 0 and 1, so that their logarithms stay finite."""
 
 
-def clamped_sigmoid(logits: Tensor) -> Tensor:
-    """Probabilities from `LEAST` to 1 - `LEAST`."""
-    return logits.sigmoid().clamp(LEAST, 1 - LEAST)
-
-
 def count_peaks(target: Tensor) -> Tensor:
     """Number of the positives of `focal_loss`: cells of (B, C, H, W) that are exactly 1."""
     return (target == 1).sum()

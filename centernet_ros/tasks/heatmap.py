@@ -23,7 +23,7 @@ def gaussian_radius(height: float, width: float) -> int:
     """Radius in cells of the Gaussian that marks a box of this size in cells.
 
     NOTE: This is the root that the authors' code takes, not the solution of the quadratic: it has
-    the wrong sign and no division by 2a. Published weights and numbers were trained with it.
+    the wrong sign and is divided by 2, not by 2a. Published weights were trained with it.
     """
     # The third of CornerNet's cases always gives the minimum: 4 a c < 0 with a = 4 * overlap.
     b = -2 * MIN_OVERLAP * (height + width)
@@ -33,7 +33,7 @@ def gaussian_radius(height: float, width: float) -> int:
 
 
 def draw_gaussian(heatmap: Tensor, column: int, row: int, radius: int) -> None:
-    """Raise a (H, W) map, in place, to a Gaussian with peak 1 at an integer centre (eq. 1).
+    """Raise a (H, W) map, in place, to a Gaussian with peak 1 at an integer centre (section 3).
 
     The Gaussian is cut off at the radius, with sigma = diameter / 6.
     """
@@ -238,7 +238,7 @@ class Values:
 
 
 def read_boxes(values: Values, peaks: Peaks) -> Tensor:
-    """Boxes (B, K, 4) in cells at the peaks, from the values of `size` and `offset` (eq. 5)."""
+    """Boxes (B, K, 4) in cells at the peaks, from `size` and `offset` (paper, section 4)."""
     centres = peaks.points + values.at("offset", peaks.indices)
     half = values.at("size", peaks.indices) / 2
     return torch.cat([centres - half, centres + half], dim=-1)

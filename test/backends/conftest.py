@@ -45,6 +45,7 @@ class Small(nn.Module):
         self.deform = DeformConv(8, 8)
         self.up = nn.ConvTranspose2d(8, 8, 4, stride=2, padding=1, groups=8)
         self.last = nn.Conv2d(8, 5, 1)
+        self.heads = nn.ModuleDict({"heatmap": nn.Identity(), "size": nn.Identity()})
         nn.init.normal_(self.deform.conv_offset_mask.weight, std=0.5)
         self.stem[1].running_mean.normal_()
 

@@ -23,9 +23,12 @@ CPU = torch.device("cpu")
 class TwoStacks(nn.Module):
     """Answers its input twice; the second time doubled."""
 
+    input_multiple = 32
+
     def __init__(self):
         super().__init__()
         self.norm = nn.BatchNorm2d(3)
+        self.heads = nn.ModuleDict({"heatmap": nn.Identity()})
 
     def forward(self, image):
         assert not self.training
@@ -177,7 +180,8 @@ def test_auto_takes_half_precision_where_it_is_fast_and_harmless(
 ):
     cpuinfo = f"processor : 0\nflags : fpu {flags} sse2\n"
     monkeypatch.setattr("pathlib.Path.read_text", lambda path: cpuinfo)
-    assert choose_precision(CPU, harmless) == chosen
+    assert choose_precision(CPU, harmless, "openvino") == chosen
+    assert choose_precision(CPU, harmless, "onnxruntime") == "float32"
     assert open_backend("torch", TwoStacks(), CPU, "auto", harmless).precision == chosen
     assert open_backend("torch", TwoStacks(), CPU, "float32", harmless).precision == "float32"
 
@@ -194,7 +198,7 @@ def test_auto_takes_half_precision_where_it_is_fast_and_harmless(
 )
 def test_every_gpu_has_float16_and_new_ones_bfloat16(monkeypatch, supported, harmless, chosen):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported)
-    assert choose_precision(torch.device("cuda"), harmless) == chosen
+    assert choose_precision(torch.device("cuda"), harmless, "torch") == chosen
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino", "onnxruntime"])

@@ -70,11 +70,15 @@ def test_what_cannot_be_recorded_runs_all_the_same(capsys):
     assert capsys.readouterr().err.count("operation not permitted when stream is capturing)") == 1
 
 
-def test_a_lack_of_memory_is_for_the_caller():
-    runs = RecordedRuns(plain, Recorder(torch.cuda.OutOfMemoryError("CUDA out of memory")))
-    names(runs, 1, 3)
-    with pytest.raises(torch.cuda.OutOfMemoryError):
-        names(runs, 1, 3)
+def test_what_is_too_large_to_be_recorded_runs_all_the_same():
+    """A recording keeps its memory for itself; other shapes are recorded."""
+    recorder = Recorder(torch.cuda.OutOfMemoryError("CUDA out of memory"))
+    runs = RecordedRuns(plain, recorder)
+    assert {names(runs, 8, 3) for _ in range(3)} == {"plain"}
+    assert runs.is_recorded((8, 3)), "nothing is to be waited for"
+    recorder.error = None
+    assert [names(runs, 1, 3) for _ in range(2)] == ["plain", "recorded"]
+    assert recorder.recorded == [(1, 3)]
 
 
 def test_it_is_recorded_and_replayed_on_the_gpu_of_its_inputs(monkeypatch):

@@ -116,6 +116,26 @@ def test_failure_is_said_once_and_harms_nobody(where, capsys):
     assert capsys.readouterr().err == f"centernet_ros: {backend.failure}; staying with torch\n"
 
 
+def test_a_shape_that_fails_stays_where_it_is_and_the_others_do_not(capsys):
+    fast = Constant("openvino", 2.0)
+    backend = standby(fast)
+    for _ in range(2):
+        value(backend)
+        backend.wait()
+    assert value(backend) == 2
+    fast.value = -1.0  # fails from now on
+    for _ in range(3):
+        assert value(backend, OTHER) == 1
+        backend.wait()
+    assert backend.failure == ""
+    said = (
+        "openvino cannot be used for inputs of 1x3x8x16: differs by 3.0e-01; these stay with torch"
+    )
+    assert capsys.readouterr().err.count(said) == 1
+    fast.value = 2.0
+    assert value(backend) == 2
+
+
 def test_auto_with_a_network(small, images, agree):
     pytest.importorskip("openvino")
     backend = open_backend("auto", small, torch.device("cpu"))

@@ -18,7 +18,7 @@ import demo.__main__
 import demo.session
 from centernet_ros.checkpoint import save_checkpoint
 from centernet_ros.models import build_model
-from centernet_ros.presets import STREET_CLASSES, ModelPreset
+from centernet_ros.presets import KITTI_CLASSES, ModelPreset
 from demo.__main__ import main
 from demo.records import Received, Sent, Tail, Timed, match
 from demo.report import street_truth, to_results
@@ -37,7 +37,7 @@ def write_weights(folder, task):
     """A small and quick network that has learnt nothing."""
     torch.manual_seed(0)
     path = folder / "random.safetensors"
-    preset = ModelPreset(task, "resnet18", STREET_CLASSES, input_size=(32, 64))
+    preset = ModelPreset(task, "resnet18", KITTI_CLASSES, input_size=(32, 64))
     save_checkpoint(path, build_model("resnet18", task, 3), preset)
     return path
 

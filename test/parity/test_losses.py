@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from centernet_ros.tasks import build_task
 from centernet_ros.tasks.detection3d import metric_depth
 from centernet_ros.tasks.detection3d.angle import orientation_loss
-from centernet_ros.tasks.focal import clamped_sigmoid, focal_loss
+from centernet_ros.tasks.focal import LEAST, focal_loss
 from centernet_ros.tasks.heatmap import gather, masked_l1, mean_l1
 
 GRID = (24, 32)
@@ -104,7 +104,8 @@ def test_squared_error(expected, batch, raw):
 
 def test_clamped_sigmoid(expected):
     logits = torch.tensor([-20, -10, -9.2, -1, 0, 1, 9.2, 10, 20])
-    assert clamped_sigmoid(logits).tolist() == pytest.approx(expected["sigmoid_clamp"], rel=1e-5)
+    probabilities = logits.sigmoid().clamp(LEAST, 1 - LEAST)
+    assert probabilities.tolist() == pytest.approx(expected["sigmoid_clamp"], rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 
 from centernet_ros.detector import Detector
-from centernet_ros.presets import STREET_CLASSES, Fit, ModelPreset
+from centernet_ros.presets import KITTI_CLASSES, Fit, ModelPreset
 from centernet_ros.ros.main import main
 from centernet_ros.structures import NUM_JOINTS, Detections2D, Detections3D, Poses
 
 PRESETS = {
-    "detection2d": ModelPreset("detection2d", "resnet18", STREET_CLASSES, (192, 640)),
-    "detection3d": ModelPreset("detection3d", "resnet18", STREET_CLASSES, (192, 640), Fit.WIDTH),
+    "detection2d": ModelPreset("detection2d", "resnet18", KITTI_CLASSES, (192, 640)),
+    "detection3d": ModelPreset("detection3d", "resnet18", KITTI_CLASSES, (192, 640), Fit.WIDTH),
     "pose": ModelPreset("pose", "resnet18", ("person",), (192, 640)),
 }
 BRIGHT = 160

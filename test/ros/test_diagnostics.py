@@ -91,7 +91,17 @@ def test_before_the_first_image_there_are_no_times():
         ({"stale": 4}, WARN, "4 images older than max_age are left out"),
         ({"problem": "K[0] is 0"}, WARN, "no 3D: K[0] is 0"),
         ({"problem": "K[0] is 0", "in_space": False}, WARN, "cannot rectify: K[0] is 0"),
-        ({"idle": 60}, OK, "idle: nobody listens, or the node is disabled"),
+        ({"idle": 60, "processed": 90}, OK, "idle: nobody listens, or the node is disabled"),
+        (
+            {"dropped": 20, "processed": 90, "seconds": 5.0},
+            ERROR,
+            "images come, but none was finished in 5 s: the network is stuck, or far too slow",
+        ),
+        (
+            {"dropped": 20, "processed": 90, "seconds": 1.0},  # it has just begun
+            OK,
+            "0.0 of 60.0 images a second processed",
+        ),
     ],
 )
 def test_what_can_be_wrong(changes, level, message):

@@ -19,6 +19,7 @@ OF_THE_ISSUE = {
     *("task", "weights", "image", "camera_info", "image_transport", "namespace", "rviz"),
     *("use_sim_time", "params_file", "log_level"),
 }
+SINCE_THEN = ("rviz_frame", "autostart", "respawn")
 
 
 @pytest.mark.parametrize("path", [LAUNCH_FILE, DEMO_FILE], ids=lambda path: path.name)
@@ -64,7 +65,7 @@ def given_of(launch_file, **given):
 def test_arguments_are_described(launch_file):
     arguments = launch_file.generate_launch_description().get_launch_arguments()
     assert [argument.name for argument in arguments] == list(launch_file.ARGUMENTS)
-    assert {argument.name for argument in arguments} == {*OF_THE_ISSUE, "rviz_frame"}
+    assert {argument.name for argument in arguments} == {*OF_THE_ISSUE, *SINCE_THEN}
     assert all(argument.description for argument in arguments)
     task, *_ = arguments
     assert all(name in task.description for name in TASKS)

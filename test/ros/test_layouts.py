@@ -9,7 +9,7 @@ import yaml
 
 from centernet_ros.detector import Detector
 from centernet_ros.models import build_model
-from centernet_ros.presets import STREET_CLASSES, ModelPreset
+from centernet_ros.presets import KITTI_CLASSES, ModelPreset
 from centernet_ros.ros.node import CenterNetNode
 from centernet_ros.tasks import TASKS
 
@@ -40,7 +40,7 @@ def published(peer):
 
     def of_task(task):
         def open_detector(parameters):
-            names = ("person",) if task == "pose" else STREET_CLASSES
+            names = ("person",) if task == "pose" else KITTI_CLASSES
             preset = ModelPreset(task, "resnet18", names, (64, 64))
             model = build_model("resnet18", preset.task, len(names)).eval()
             return Detector(lambda batch: model(batch)[-1], preset)

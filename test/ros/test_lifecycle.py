@@ -50,6 +50,8 @@ def test_up_and_down_five_times(peer, node, change, picture, image_message):
         for _ in range(5):
             change(*UP)
             assert state(peer) == "active"
+            again = ChangeState.Request(transition=Transition(id=UP[0]))
+            assert not peer.call(ChangeState, "centernet/change_state", again).success
             assert len(peer.exchange(camera, image, detections).detections) == 1
             change(*DOWN)
             assert state(peer) == "unconfigured"
@@ -59,3 +61,4 @@ def test_up_and_down_five_times(peer, node, change, picture, image_message):
     assert counts[-1] == counts[0]
     assert node.stop() == 0
     assert "Traceback" not in node.output
+    assert node.output.count("transition 1 refused: the node is active") == 5

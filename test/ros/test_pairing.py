@@ -122,12 +122,22 @@ def test_after_a_late_info_images_wait_again(driver):
     for stamp in range(2, MISSES + 2):
         driver.image(stamp)
         driver.wait()
-    driver.image(10)
+    driver.image(10, age=0)
     assert driver.got[-1] == (10, "info 1")
     driver.info(10)
     driver.image(11)
     driver.info(11)
     assert driver.got[-1] == (11, "info 11")
+
+
+def test_what_always_comes_too_late_is_waited_for_no_more(driver):
+    driver.info(1)
+    for stamp in range(2, MISSES + 6):
+        driver.image(stamp, age=0.2)
+        if stamp < MISSES + 2:
+            driver.wait()
+        assert driver.got[-1][0] == stamp
+        driver.info(stamp)
 
 
 def test_a_calibration_that_changes_counts_from_its_own_image_on(driver):

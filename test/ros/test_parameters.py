@@ -41,8 +41,8 @@ def test_lists_of_any_kind_become_tuples():
         {"cameras": ["front", "rear"], "periods": array("d", [1])}
     )
     assert (parameters.cameras, parameters.periods) == (("front", "rear"), (1.0,))
-    assert parameters.streams == ("front", "rear")
-    assert NodeParameters().streams == ("",)
+    assert parameters.camera_names == ("front", "rear")
+    assert NodeParameters().camera_names == ("",)
 
 
 def test_periods_are_one_for_all_or_one_for_each():

@@ -3,7 +3,8 @@
 import time
 from itertools import pairwise
 
-from rclpy.qos import DurabilityPolicy, QoSProfile
+import rclpy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
 from centernet_ros.ros import subscription as module
@@ -39,3 +40,19 @@ def test_a_kept_message_that_does_not_come_is_asked_for_again(peer, monkeypatch)
     finally:
         fitting.destroy()
         peer.node.destroy_publisher(publisher)
+
+
+def test_remaps_in_a_chain_are_followed_once(peer):
+    """As where the node's cameras are counted from 0 and the driver's from 1."""
+    remaps = ["-r", "cam0/image:=/cam1/image", "-r", "cam1/image:=/cam2/image"]
+    node = rclpy.create_node("chained", context=peer.context, cli_args=["--ros-args", *remaps])
+    best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    publisher = peer.node.create_publisher(CameraInfo, "/cam1/image", best_effort)
+    fitting = FittingSubscription(node, CameraInfo, "cam0/image", lambda _: None)
+    try:
+        assert fitting.topic == "/cam1/image"
+        peer.spin_until(lambda: "sends nothing" in fitting.why_silent(), every=0.05, do=fitting.fit)
+    finally:
+        fitting.destroy()
+        peer.node.destroy_publisher(publisher)
+        node.destroy_node()

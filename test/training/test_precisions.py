@@ -5,7 +5,7 @@ import torch
 
 from centernet_ros.checkpoint import read_checkpoint, save_checkpoint
 from centernet_ros.models import build_model
-from centernet_ros.presets import STREET_CLASSES, ModelPreset
+from centernet_ros.presets import KITTI_CLASSES, ModelPreset
 from training.precisions import harmless_of, main
 
 
@@ -20,11 +20,11 @@ def weights(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda package: None)  # PyTorch alone
     torch.manual_seed(0)
     path = tmp_path / "weights.safetensors"
-    model = build_model("resnet18_pyramid", "detection2d", len(STREET_CLASSES))
+    model = build_model("resnet18_pyramid", "detection2d", len(KITTI_CLASSES))
     preset = ModelPreset(
         "detection2d",
         "resnet18_pyramid",
-        STREET_CLASSES,
+        KITTI_CLASSES,
         (64, 96),
         harmless_precisions=("float16",),
     )

@@ -31,9 +31,9 @@ WELL = NodeHealth(
 CAMERA = CameraHealth(
     name="",
     topic="/camera/image_raw",
-    seconds=1.0,
+    seconds=5.0,
     before=Counts(),
-    now=Counts(received=30, processed=20, dropped=10),
+    now=Counts(received=150, processed=100, dropped=50),
     silence=0.0,
     patience=5.0,
     timings=(Timing(total=0.05),),
@@ -43,8 +43,8 @@ CAMERA = CameraHealth(
 
 
 def _counted(**counts: int) -> CameraHealth:
-    """The camera after a second with these counts."""
-    return dataclasses.replace(CAMERA, now=Counts(received=30, **counts))
+    """The camera after five seconds with these counts."""
+    return dataclasses.replace(CAMERA, now=Counts(received=150, **counts))
 
 
 NODES: Mapping[str, NodeHealth] = {
@@ -61,13 +61,13 @@ NODES: Mapping[str, NodeHealth] = {
 }
 CAMERAS: Mapping[str, CameraHealth] = {
     "all is well": CAMERA,
-    "nobody subscribes to a result, or `~/enable` is false": _counted(idle=30),
-    "`max_age` is exceeded": _counted(processed=20, stale=10),
+    "nobody subscribes to a result, or `~/enable` is false": _counted(idle=150),
+    "`max_age` is exceeded": _counted(processed=100, stale=50),
     "some images cannot be used": dataclasses.replace(
-        _counted(processed=29, rejected=1), rejection="is unusable: it has no pixels"
+        _counted(processed=149, rejected=1), rejection="is unusable: it has no pixels"
     ),
     "no image can be used": dataclasses.replace(
-        _counted(rejected=30), rejection="is unusable: encoding 'xyz9' is unknown"
+        _counted(rejected=150), rejection="is unusable: encoding 'xyz9' is unknown"
     ),
     "the camera is not calibrated, or TF is missing": dataclasses.replace(
         CAMERA, problem="no camera_info came on /camera/camera_info"
@@ -75,6 +75,7 @@ CAMERAS: Mapping[str, CameraHealth] = {
     "the same with `undistort`, for a task without places in space": dataclasses.replace(
         CAMERA, problem="no camera_info came on /camera/camera_info", in_space=False
     ),
+    "no result for five seconds": _counted(dropped=149),
     "nothing came for `no_image_warning` seconds": dataclasses.replace(CAMERA, silence=6.0),
 }
 
@@ -92,8 +93,8 @@ NODE_VALUES = {
 }
 CAMERA_VALUES = {
     "topic": "of the images",
-    "input rate (Hz)": "images that came in the last second",
-    "processed rate (Hz)": "images with results in the last second",
+    "input rate (Hz)": "images that came, over five seconds",
+    "processed rate (Hz)": "images with results, over five seconds",
     "seconds since the last image": "or since the node was activated",
     "age at publish, last (ms)": "from the stamp of the last image to its results",
     "age at publish, median (ms)": "the same of the last 50 images",

@@ -20,7 +20,9 @@ from centernet_ros.structures import NUM_JOINTS
 from centernet_ros.tasks import TASKS, build_task
 
 SUBSCRIBED = {
-    "image": "any common encoding; the newest image wins, older ones are dropped and counted",
+    "image": "any common encoding; the newest image wins: one that waits for the network is "
+    "replaced and counted as dropped, and what comes faster than the node receives is lost in the "
+    "middleware, uncounted",
     "image/compressed": "JPEG or PNG, in its place with `image_transport: compressed`",
     "camera_info": "the one of the image's stamp, else the newest; for every task with `undistort`",
 }

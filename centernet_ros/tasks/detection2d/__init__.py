@@ -40,7 +40,7 @@ class Detection2D(Task[Detections2D]):
             compat: train as the authors' code does: objects beyond the slots are no objects of the
                 heat map either, and so become background. Results are read alike.
             smooth_regression: learn size and offset by a smooth L1 loss, which the paper found to
-                cost 2.4 AP (section 5.4).
+                cost 2.4 AP (section 6.1.1).
         """
         self.num_classes = num_classes
         self.max_drawn = MAX_OBJECTS if compat else None
@@ -114,7 +114,7 @@ class Detection2D(Task[Detections2D]):
         }
 
     def collect(self, values: Values, max_detections: int) -> dict[str, Tensor]:
-        """Boxes in cells (eq. 5), scores and labels; see `Task.collect`."""
+        """Boxes in cells (paper, section 4), scores and labels; see `Task.collect`."""
         peaks = find_peaks(values["heatmap"], max_detections)
         boxes = read_boxes(values, peaks)
         return {"boxes": boxes, "scores": peaks.scores.float(), "labels": peaks.labels}

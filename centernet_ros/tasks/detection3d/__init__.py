@@ -68,10 +68,9 @@ class Detection3D(Task[Detections3D]):
 
         Args:
             num_classes: channels of the heat map.
-            compat: read results as the authors' code does; the default of the next four options,
-                the last two of which are its reverse. Heads and losses are the same, and so are
-                targets but for objects beyond the slots: theirs are no objects of the heat map
-                either, and so become background.
+            compat: read results as the authors' code does: `translate_sizes` and
+                `depth_is_homogeneous` are on, `wrap_alphas` and `fit_centre` off, unless they are
+                given. In training, objects beyond the slots become background.
             translate_sizes: send the size of a 2D box through the whole way from the grid to the
                 image, the shift included. In the authors' code this makes every box 1.2 to 1.9
                 pixels too high at KITTI's image sizes. The published 2D numbers contain it.
@@ -80,12 +79,12 @@ class Detection3D(Task[Detections3D]):
             wrap_alphas: bring alphas into [-pi, pi]. The authors' reach to 3/2 pi either way.
             fit_centre: look for the place where the 3D box's centre appears (see `fit_centres`).
                 Else, as in the authors' code, the 2D box's middle is taken for it. Given the depth,
-                size and angle of KITTI's labels, that misses the labelled place by 7 cm (median),
-                and by 66 cm where the image cuts objects off; the fit leaves 1 and 3 cm.
+                size and angle of KITTI's labels, that misses the labelled place by 8 cm (median),
+                and by 63 cm where the image cuts objects off; the fit leaves 1.4 and 2.7 cm.
             training_focal_length: in pixels of the network's input, of what it was trained with:
                 depths are multiplied by the ratio of the camera's to it (see `focal_ratio`) before
                 boxes are placed by them. 0 takes depths as they are. May be changed at any time.
-            mean_over_objects: divide the losses by the objects, as the paper does (section 4.1),
+            mean_over_objects: divide the losses by the objects, as the paper does (appendix B),
                 and not by all 50 slots, as the authors' training does. There the depth of the one
                 car of an image weighs a fiftieth of what its heat map does.
         """
@@ -184,7 +183,7 @@ class Detection3D(Task[Detections3D]):
     def losses(
         self, maps: Maps, targets: Mapping[str, Tensor], counts: Counts | None = None
     ) -> dict[str, Tensor]:
-        """Focal loss of the heat map, bin loss of the angle, L1 of the others (section 4.1)."""
+        """Focal loss of the heat map, bin loss of the angle, L1 of the others (eq. 5-7)."""
         index = targets["index"]
         counts = self.counts(targets) if counts is None else counts
         values = {**maps, "depth": metric_depth(maps["depth"])}
