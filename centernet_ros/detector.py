@@ -19,7 +19,7 @@ from centernet_ros.models.centernet import CenterNet
 from centernet_ros.models.sparse_heads import SparseHeads, split_heads
 from centernet_ros.presets import ModelPreset
 from centernet_ros.structures import CameraIntrinsics, Detections2D, View
-from centernet_ros.tasks import TASK_ALIASES, build_task
+from centernet_ros.tasks import build_task
 from centernet_ros.tasks.base import Task, to_cpu
 from centernet_ros.tasks.heatmap import Values
 
@@ -254,7 +254,7 @@ class Detector:
         if len(parts) > 1 or self.nms:
             result = merge(parts, keep_stale_rows=self.keep_stale_rows)
         limit = self.max_results
-        if limit is None and not (self.preset.compat and _task_of(self.preset) == "pose"):
+        if limit is None and not (self.preset.compat and self.preset.task == "pose"):
             limit = self.max_detections
         if limit is not None:
             result = keep_best(result, limit)
@@ -273,10 +273,6 @@ def _collect(
     return task.collect(Values(task.values(maps, mirrored)), max_detections)
 
 
-def _task_of(preset: ModelPreset) -> str:
-    return TASK_ALIASES.get(preset.task, preset.task)
-
-
 def _checked_scales(scales: Sequence[float], nms: bool, preset: ModelPreset) -> tuple[float, ...]:
     """The scales as floats.
 
@@ -289,7 +285,7 @@ def _checked_scales(scales: Sequence[float], nms: bool, preset: ModelPreset) -> 
         raise ValueError("scales is empty: give at least one factor, such as 1.0")
     for scale in scales:
         resized_size((1, 1), scale)
-    if _task_of(preset) == "detection3d" and (scales != (1.0,) or nms):
+    if preset.task == "detection3d" and (scales != (1.0,) or nms):
         raise ValueError(
             "detection3d has no multi-scale testing and no NMS: a resized image shows its objects "
             "at another distance; leave scales at 1.0 and nms off"

@@ -10,6 +10,9 @@ from typing import Any
 
 from centernet_ros.class_names import COCO_CLASSES, KITTI_CLASSES, POSE_CLASSES, VOC_CLASSES
 
+TASK_ALIASES = {"ctdet": "detection2d", "ddd": "detection3d", "multi_pose": "pose"}
+"""Names of the tasks in the authors' code."""
+
 SCORE_DECIMALS = 6
 """Of scores in result files; those of the authors' weights have fewer, see `ModelPreset`."""
 
@@ -36,7 +39,7 @@ class ModelPreset:
     """Facts of a trained network that have to travel with its weights.
 
     Attributes:
-        task: task name.
+        task: task name; of an alias the name that it stands for.
         backbone: backbone name.
         class_names: name of each label index.
         input_size: height, width of the network input in pixels; unused with `Fit.KEEP`.
@@ -64,6 +67,7 @@ class ModelPreset:
     harmless_precisions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "task", TASK_ALIASES.get(self.task, self.task))
         if not self.class_names:
             raise ValueError("class_names is empty: a network needs at least one class")
         if isinstance(self.class_names, str):

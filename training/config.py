@@ -273,7 +273,7 @@ class RunConfig:
         backbone = BACKBONE_ALIASES.get(self.backbone, self.backbone)
         try:
             preset = ModelPreset(
-                TASK_ALIASES.get(self.task, self.task),
+                self.task,
                 backbone,
                 tuple(class_names),
                 self.input_size,

@@ -22,7 +22,6 @@ from centernet_ros.ros.isolation import (
 from centernet_ros.ros.player import NODE, Player
 from centernet_ros.ros.processes import Child, child_process
 from centernet_ros.structures import CameraIntrinsics
-from centernet_ros.tasks import TASK_ALIASES
 
 READY_TIMEOUT = 300.0
 """Seconds until the first results; a network may have to be converted first."""
@@ -78,10 +77,9 @@ def measure_node(
     with tempfile.TemporaryDirectory() as folder, isolated_domain() as environment:
         for name in (*this_machine_only(), *shared_memory_profile()):
             os.environ[name] = environment[name]  # for the player, which is in this process
-        task = TASK_ALIASES.get(preset.task, preset.task)
         with (
             child_process(command, environment, Path(folder) / "node.log") as child,
-            closing(Player(*picture, task, int(environment["ROS_DOMAIN_ID"]))) as player,
+            closing(Player(*picture, preset.task, int(environment["ROS_DOMAIN_ID"]))) as player,
         ):
             try:
                 player.wait_for_answer(lambda: _check(child), READY_TIMEOUT)

@@ -32,7 +32,6 @@ from centernet_ros.ros.stream import Stream, prefix_of
 from centernet_ros.ros.transforms import Transforms
 from centernet_ros.ros.transitions import refuse_unknown_transitions
 from centernet_ros.ros.worker import Worker
-from centernet_ros.tasks import TASK_ALIASES
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
@@ -47,7 +46,7 @@ def open_detector(parameters: NodeParameters) -> Detector:
     """
     device = choose_device(parameters.device)
     model, preset = load_model(find_file(parameters.weights))
-    in_space = TASK_ALIASES.get(preset.task, preset.task) == "detection3d"
+    in_space = preset.task == "detection3d"
     middles = in_space and not parameters.fit_centre
     options: dict[str, Any] = {"fit_centre": False} if middles else {}
     return Detector.from_model(

@@ -19,7 +19,6 @@ from centernet_ros.msg import Timing
 from centernet_ros.presets import ModelPreset
 from centernet_ros.ros.images import to_compressed_message, to_message
 from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D
-from centernet_ros.tasks import TASK_ALIASES
 
 try:
     from vision_msgs.msg import LabelInfo, VisionClass
@@ -65,7 +64,7 @@ class Output:
 
 def outputs_of(task: str) -> tuple[Output, ...]:
     """The topics of a task, found by its name: a new task brings its own `messages.py`."""
-    messages = import_module(f"centernet_ros.tasks.{TASK_ALIASES.get(task, task)}.messages")
+    messages = import_module(f"centernet_ros.tasks.{task}.messages")
     outputs: tuple[Output, ...] = messages.OUTPUTS
     return outputs
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from centernet_ros.presets import TASK_ALIASES
 from centernet_ros.tasks.base import Task
 from centernet_ros.tasks.detection2d import Detection2D
 from centernet_ros.tasks.detection3d import Detection3D
 from centernet_ros.tasks.pose import Pose
+
+__all__ = ["TASKS", "TASK_ALIASES", "build_task"]
 
 TASKS: dict[str, Callable[..., Task[Any]]] = {
     "detection2d": Detection2D,
     "detection3d": Detection3D,
     "pose": Pose,
 }
-TASK_ALIASES = {"ctdet": "detection2d", "ddd": "detection3d", "multi_pose": "pose"}
 
 
 def build_task(name: str, num_classes: int, *, compat: bool = False, **options: Any) -> Task[Any]:
