@@ -31,7 +31,7 @@ BEST_FILE = "best.safetensors"
 STEP_FILES = "step-*.safetensors"
 MEASUREMENTS_FILE = "measurements.jsonl"
 
-PARTIAL_FILES = (f"{STATE_FILE}.[0-9]*.partial", "*.safetensors.[0-9]*.partial")
+PARTIAL_FILES = tuple(f"{name}.[0-9]*.partial" for name in (STATE_FILE, "*.safetensors", "*.jsonl"))
 """What a run that was killed while it wrote leaves in its folder."""
 
 
@@ -118,7 +118,7 @@ class Checkpoints:
 
     def keep_best(self, metrics: Metrics, step: int) -> None:
         """Note a measurement, and keep the weights if it is the best one so far."""
-        name, value = headline(metrics)
+        name, value = headline(metrics, self._preset.task)
         path = self.folder / MEASUREMENTS_FILE
         try:
             with path.open("a") as file:

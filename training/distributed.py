@@ -91,6 +91,39 @@ class World:
         dist.all_gather_object(lists, list(items))
         return [item for part in lists for item in part]
 
+    @contextmanager
+    def agreeing(self) -> Iterator[dict[str, str]]:
+        """What every process does by itself before they begin to work together.
+
+        What has to be alike in all of them is put into the dict. Else they would train each
+        something else, or wait for one that has ended.
+
+        Raises:
+            ConfigError: Something is not alike, or has failed in another process.
+        """
+        facts: dict[str, str] = {}
+        own: Exception | None = None
+        try:
+            yield facts
+        except Exception as error:
+            own = error
+        problem = "" if own is None else f"{own}" or type(own).__name__
+        answers: list[Any] = [(problem, facts)]
+        if self.size > 1:
+            answers = [None] * self.size
+            dist.all_gather_object(answers, (problem, facts))
+        if own is not None:
+            raise own
+        for rank, (failure, _) in enumerate(answers):
+            check(not failure, f"process {rank} cannot begin: {failure}")
+        for rank, (_, others) in enumerate(answers):
+            for key, value in facts.items():
+                told = f"{value} in process {self.rank}, but {others[key]} in process {rank}"
+                check(
+                    others[key] == value,
+                    f"{key} is {told}: all need the same configuration, data and output folder",
+                )
+
     def together(self, items: Iterator[Item]) -> Iterator[Item]:
         """The items of this process, of which all processes have equally many.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -97,11 +98,26 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def cut_log(path: Path, steps: int) -> None:
-    """Leave the lines of so many steps: those behind the last saved state are done again."""
+    """Leave the lines of so many steps: those behind the last saved state are done again.
+
+    Raises:
+        ConfigError: The file cannot be written, as where the disk is full.
+    """
     if not path.exists():
         return
     lines = [line for line in read_log(path) if line["step"] <= steps]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    if text == path.read_text():
+        return
+    # The old file or the new one, also where the disk is full.
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text)
+        partial.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _open_tensorboard(config: RunConfig) -> Any:

@@ -65,13 +65,17 @@ def measure(
     return evaluate_boxes(truths, ignored, results, class_names, areas)
 
 
-def headline(metrics: Metrics) -> tuple[str, float]:
+def headline(metrics: Metrics, task: str) -> tuple[str, float]:
     """The one figure by which two measurements of a run are compared, with its name.
 
-    It is COCO's AP, the mean of VOC's AP, or the mean over KITTI's classes of the moderate AP on
-    the ground at the loose overlap, and without places in the image at the strict one: over those
-    of which there are objects, where one that is never found counts as 0. It is 0 where there is
-    nothing to find.
+    It is COCO's AP, the mean of VOC's AP, or the mean of KITTI's moderate AP (R40): of
+    `detection3d` on the ground at the loose overlap, else in the image at the strict one. The mean
+    is over the classes of which there are objects, where one that is never found counts as 0. It is
+    0 where there is nothing to find.
+
+    Args:
+        metrics: the measurement.
+        task: name of the task.
 
     Raises:
         TypeError: These metrics have no such figure.
@@ -83,17 +87,15 @@ def headline(metrics: Metrics) -> tuple[str, float]:
     if not isinstance(metrics, KittiMetrics):
         raise TypeError(f"{type(metrics).__name__} has no headline")
     there = {name for name, counts in metrics.num_truths.items() if counts[1] > 0}
-    for kind, overlap in (("bev", min), ("2d", max)):
-        # Of each class its AP by overlap, where it is measured.
-        classes: dict[str, dict[float, float]] = {}
-        for item in metrics.entries:
-            moderate = math.nan if item.r40 is None else item.r40[1]
-            if item.metric == kind and item.class_name in there and not math.isnan(moderate):
-                classes.setdefault(item.class_name, {})[item.min_overlap] = moderate
-        if classes:
-            total = sum(by_overlap[overlap(by_overlap)] for by_overlap in classes.values())
-            return f"{kind} AP|R40 moderate", total / len(there)
-    return "2d AP|R40 moderate", 0.0
+    kind, overlap = ("bev", min) if task == "detection3d" else ("2d", max)
+    # Of each class its AP by overlap, where it is measured.
+    classes: dict[str, dict[float, float]] = {}
+    for item in metrics.entries:
+        moderate = math.nan if item.r40 is None else item.r40[1]
+        if item.metric == kind and item.class_name in there and not math.isnan(moderate):
+            classes.setdefault(item.class_name, {})[item.min_overlap] = moderate
+    total = sum(by_overlap[overlap(by_overlap)] for by_overlap in classes.values())
+    return f"{kind} AP|R40 moderate", total / max(1, len(there))
 
 
 def _known(areas: Sequence[Tensor | None]) -> list[Tensor] | None:

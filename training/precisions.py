@@ -87,7 +87,7 @@ def figure_in(
     read = detector_reader(Detector.from_model(model, preset, device, executor, precision))
     seen, results = predict(read, preset, samples, workers=0)
     metrics = measure(samples.benchmark, seen, results, preset.class_names)
-    name, value = headline(metrics)
+    name, value = headline(metrics, preset.task)
     if samples.benchmark == "kitti":  # which tells percent
         value /= 100
     print(f"{executor} {precision}: {name} {value:.4f} on {len(seen)} images")

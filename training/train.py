@@ -6,12 +6,14 @@ On several GPUs or machines: `torchrun --nproc-per-node N -m training.train --co
 from __future__ import annotations
 
 import argparse
+import hashlib
+import re
 import shlex
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -39,6 +41,9 @@ from training.report import PREVIEW_FILE, write_report
 from training.state import STATE_FILE, Progress, load_state, what_decides
 from training.strict import ConfigError
 
+LOST = re.compile("closed by peer|reset by peer|remote process")
+"""In the text of an error that tells of another process."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; gives the exit status."""
@@ -51,24 +56,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, CheckpointError, TrainingError, ValueError) as error:
         print(f"training.train: {error}", file=sys.stderr)
         return 1
+    except RuntimeError as error:
+        if not LOST.search(str(error)):
+            raise
+        # It has told its reason itself.
+        print("training.train: another process of the run has ended", file=sys.stderr)
+        return 1
 
 
 def run(
     config: RunConfig, device: torch.device, *, resume: bool = False, world: World = ALONE
 ) -> int:
     """Train, save and evaluate; gives 0, or 128 + signal when a signal ended the training early."""
-    _check_folder(config.folder, resume=resume)
-    world.check_divides(config.optimiser.batch_size, config.optimiser.accumulate)
     if config.threads:
         torch.set_num_threads(config.threads)
-    config = _with_precision(config, device)
-    samples, validation = _opened(config)
-    preset = config.preset(samples.class_names)
+    with world.agreeing() as alike:
+        start = _prepare(config, device, world, resume=resume)
+        alike.update(start.alike)
+    config, samples, preset = start.config, start.samples, start.preset
     task = training_task(config, preset)
-    model = _network(config, preset, random=resume)
-    learner = start_learner(model, config.optimiser, device, world)
-    decisive = what_decides(config, samples.class_names, len(samples))
-    progress = load_state(config.folder / STATE_FILE, learner, decisive) if resume else Progress()
+    learner = start_learner(start.model, config.optimiser, device, world)
+    progress = Progress()
+    if start.resumes:
+        progress = load_state(config.folder / STATE_FILE, learner, start.decisive)
     steps_per_epoch = _steps_per_epoch(config, len(samples), world)
     total = steps_per_epoch * config.optimiser.epochs
     checkpoints = Checkpoints(
@@ -76,10 +86,10 @@ def run(
         learner,
         task,
         preset,
-        validation,
+        start.validation,
         steps_per_epoch=steps_per_epoch,
         progress=progress,
-        decisive=decisive,
+        decisive=start.decisive,
         facts={"command": _command(), "seed": config.seed},
     )
     log = RunLog(config, progress.step, total, silent=not world.leads)
@@ -115,12 +125,62 @@ def run(
     return 0
 
 
-def _check_folder(folder: Path, *, resume: bool) -> None:
-    """Make the folder of a run, and refuse one that holds another run."""
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """What a process knows before it works together with others.
+
+    Attributes:
+        config: the run, with the precision that `auto` means.
+        samples: what is trained on.
+        validation: what is measured on.
+        preset: that the weights will carry.
+        model: the network, with the weights that the run starts from.
+        resumes: whether it goes on from a saved state.
+    """
+
+    config: RunConfig
+    samples: SampleSet
+    validation: SampleSet
+    preset: ModelPreset
+    model: CenterNet
+    resumes: bool
+
+    @property
+    def decisive(self) -> dict[str, str]:
+        """See `what_decides`."""
+        return what_decides(self.config, self.samples.class_names, len(self.samples))
+
+    @property
+    def alike(self) -> dict[str, str]:
+        """What has to be the same in all processes."""
+        names = hashlib.sha256("\n".join(self.samples.names).encode()).hexdigest()[:12]
+        return {**self.decisive, "the list of images": names, "resuming": str(self.resumes)}
+
+
+def _prepare(config: RunConfig, device: torch.device, world: World, *, resume: bool) -> _Start:
+    """Open everything that a run needs, so that mistakes show at once."""
+    resumes = _check_folder(config.folder, resume=resume)
+    if resume and not resumes and world.leads:
+        told = f"nothing to resume in {config.folder}: the run begins"
+        print(f"training.train: {told}", file=sys.stderr)
+    world.check_divides(config.optimiser.batch_size, config.optimiser.accumulate)
+    config = _with_precision(config, device)
+    samples, validation = _opened(config)
+    preset = config.preset(samples.class_names)
+    model = _network(config, preset, random=resumes)
+    return _Start(config, samples, validation, preset, model, resumes)
+
+
+def _check_folder(folder: Path, *, resume: bool) -> bool:
+    """Make the folder of a run, or refuse one that holds another; gives whether there is a state.
+
+    One command serves to begin and to go on, where a cluster starts it again and again: a run that
+    is to be resumed begins where there is nothing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    if resume:
-        return
     if (folder / STATE_FILE).exists():
+        if resume:
+            return True
         raise ConfigError(f"{folder} holds a run already: --resume it or choose another output")
     found = [*folder.glob(WEIGHTS_FILE), *folder.glob(BEST_FILE), *sorted(folder.glob(STEP_FILES))]
     if read_log(folder / LOG_FILE):
@@ -130,6 +190,7 @@ def _check_folder(folder: Path, *, resume: bool) -> None:
             f"{folder} holds {found[0].name} of a run that cannot be resumed: choose another "
             "output, or move away what is there"
         )
+    return False
 
 
 def _steps_per_epoch(config: RunConfig, num_images: int, world: World) -> int:
@@ -141,7 +202,7 @@ def _steps_per_epoch(config: RunConfig, num_images: int, world: World) -> int:
 
 
 def _opened(config: RunConfig) -> tuple[SampleSet, SampleSet]:
-    """What is trained and measured on: both before the training, so that mistakes show at once."""
+    """What is trained and measured on."""
     samples = open_training_samples(config)
     if not _has_objects(samples):
         classes = ", ".join(samples.class_names)

@@ -134,6 +134,40 @@ def test_an_image_that_one_process_cannot_use_ends_all():
     assert list(ALONE.together(iter("ab"))) == ["a", "b"]
 
 
+@pytest.fixture
+def neighbour(monkeypatch):
+    """The first of two processes; the other one fails with this text, or differs in these facts."""
+
+    def with_neighbour(problem="", **different):
+        def gather(answers, own):
+            answers[:] = [own, (problem, own[1] | different)]
+
+        monkeypatch.setattr("torch.distributed.all_gather_object", gather)
+        return World(0, 2)
+
+    return with_neighbour
+
+
+def test_processes_agree_before_they_begin(neighbour):
+    for world in (neighbour(), ALONE):
+        with world.agreeing() as alike:
+            alike.update(seed="3", images="a1b2")
+    message = "images is a1b2 in process 0, but c3d4 in process 1: all need the same"
+    with pytest.raises(ConfigError, match=message), neighbour(images="c3d4").agreeing() as alike:
+        alike.update(seed="3", images="a1b2")
+
+
+def test_who_cannot_begin_is_not_waited_for(neighbour):
+    with (
+        pytest.raises(ConfigError, match=r"process 1 cannot begin: no image b\.jpg"),
+        neighbour("no image b.jpg").agreeing(),
+    ):
+        pass
+    for world in (neighbour(), neighbour("no image b.jpg"), ALONE):
+        with pytest.raises(DataError, match=r"no image a\.jpg"), world.agreeing():
+            raise DataError("no image a.jpg")
+
+
 def test_one_process_has_all_sums_already():
     values = {"a": torch.tensor(3), "b": torch.tensor([1.5, 2.5])}
     totals = ALONE.totals(values)

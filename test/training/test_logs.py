@@ -1,6 +1,8 @@
 """Speed is that of the steps alone, and a full disk at a line ends the run with one line."""
 
+import errno
 import json
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +35,22 @@ def test_lines_behind_the_last_state_are_left_out(tmp_path):
         pass
 
     assert [line["step"] for line in read_log(tmp_path / LOG_FILE)] == [1, 2]
+    assert [path.name for path in tmp_path.iterdir()] == [LOG_FILE]
+
+
+def test_a_full_disk_leaves_the_old_log(tmp_path, monkeypatch):
+    whole = "".join(json.dumps({"step": step}) + "\n" for step in range(10))
+    (tmp_path / LOG_FILE).write_text(whole)
+
+    def write_half(path, text):
+        path.open("w").write(text[: len(text) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", write_half)
+    with pytest.raises(ConfigError, match=r"cannot write .*log.jsonl .*No space left"):
+        log(tmp_path, first_step=5)
+    assert (tmp_path / LOG_FILE).read_text() == whole
+    assert [path.name for path in tmp_path.iterdir()] == [LOG_FILE]
 
 
 def test_a_line_that_cannot_be_written_is_told_with_its_file(tmp_path, monkeypatch):

@@ -130,25 +130,34 @@ def kitti_metrics(cyclists=4, **values):
 def test_the_headline_of_kitti_is_the_ground_at_the_loose_overlap():
     metrics = kitti_metrics(**{"2d_70": (80, 10), "bev_70": (5, 1), "bev_50": (30, 20)})
 
-    assert headline(metrics) == ("bev AP|R40 moderate", 25)
+    assert headline(metrics, "detection3d") == ("bev AP|R40 moderate", 25)
+    assert headline(metrics, "detection2d") == ("2d AP|R40 moderate", 45)
 
 
 def test_the_headline_of_kitti_leaves_out_classes_that_do_not_exist():
     for nothing in (0, None, float("nan")):
-        assert headline(kitti_metrics(0, **{"bev_50": (30, nothing)}))[1] == 30
+        assert headline(kitti_metrics(0, **{"bev_50": (30, nothing)}), "detection3d")[1] == 30
     boxes_alone = kitti_metrics(**{"2d_70": (80, 10), "2d_50": (90, 20)})
-    assert headline(boxes_alone) == ("2d AP|R40 moderate", 45)
+    assert headline(boxes_alone, "detection2d") == ("2d AP|R40 moderate", 45)
 
 
 def test_a_class_that_is_never_found_counts_in_the_headline():
     """Else a network that begins to find it, badly, would look worse."""
-    assert headline(kitti_metrics(**{"bev_50": (30, None)})) == ("bev AP|R40 moderate", 15)
-    assert headline(kitti_metrics(**{"2d_70": (None, 20)})) == ("2d AP|R40 moderate", 10)
-    assert headline(kitti_metrics()) == ("2d AP|R40 moderate", 0)
+    on_the_ground = kitti_metrics(**{"bev_50": (30, None)})
+    assert headline(on_the_ground, "detection3d") == ("bev AP|R40 moderate", 15)
+    in_the_image = kitti_metrics(**{"2d_70": (None, 20)})
+    assert headline(in_the_image, "detection2d") == ("2d AP|R40 moderate", 10)
+
+
+def test_the_headline_keeps_its_name_where_nothing_has_a_place_in_space_yet():
+    """As in the first measurements of a run, whose best one must not be of another kind."""
+    early = kitti_metrics(**{"2d_70": (80, 10)})
+    assert headline(early, "detection3d") == ("bev AP|R40 moderate", 0)
+    assert headline(kitti_metrics(), "detection2d") == ("2d AP|R40 moderate", 0)
 
 
 def test_nothing_to_find_is_no_good_headline():
     empty = BoxMetrics(*[float("nan")] * 12)
 
-    assert headline(empty) == ("AP", 0.0)
-    assert headline(VocMetrics({"a": 0.5}, {"a": 0.25}, {"a": 1})) == ("mAP", 0.25)
+    assert headline(empty, "detection2d") == ("AP", 0.0)
+    assert headline(VocMetrics({"a": 0.5}, {"a": 0.25}, {"a": 1}), "detection2d") == ("mAP", 0.25)

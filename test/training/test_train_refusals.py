@@ -33,6 +33,9 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path, capsys, name, message)
 
     assert main(["--config", str(config), "--device", "cpu"]) == 1
     assert message in capsys.readouterr().err
+    if name != "state.pt":  # without which there is nothing to go on from
+        assert main(["--config", str(config), "--device", "cpu", "--resume"]) == 1
+        assert message in capsys.readouterr().err
 
 
 def test_an_output_that_cannot_be_made_is_one_line(tmp_path, capsys):

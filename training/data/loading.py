@@ -47,13 +47,15 @@ class TrainingSet(Dataset[Batch]):
         self.preset = config.preset(samples.class_names)
         self.task = training_task(config, self.preset)
         self._cache: dict[int, Sample] = {}
+        self._cache_left = _cache_size(config.data.workers) if config.data.cache else 0
 
     def _read(self, index: int) -> Sample:
         """A sample, from memory where the run keeps what was rendered once."""
         if index in self._cache:
             return self._cache[index]
         sample = self.samples[index]
-        if self.config.data.cache:
+        if sample.image.nbytes <= self._cache_left:
+            self._cache_left -= sample.image.nbytes
             self._cache[index] = sample
         return sample
 
@@ -67,6 +69,12 @@ class TrainingSet(Dataset[Batch]):
         image = random_colour(warp(sample.image, view), self.config.augment, random)
         targets = self.task.encode(sample.truth, view, view.grid_size, sample.ignored)
         return {"image": torch.from_numpy(image), "sample": torch.tensor(index), **targets}
+
+
+def _cache_size(workers: int) -> int:
+    """Bytes of images that each of so many workers may keep: half of the memory in all."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return memory // 2 // max(1, workers)
 
 
 @dataclass(frozen=True)
@@ -237,6 +245,13 @@ def _without_traceback(loader: DataLoader[Any]) -> Iterator[Any]:
         yield from loader
     except DataError as error:
         raise DataError(str(error).rstrip().rpartition("DataError: ")[2]) from None
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        raise DataError(
+            "a process that prepares images was ended from outside, mostly for want of memory: set "
+            "data.cache to false, take fewer data.workers, or make /dev/shm larger"
+        ) from None
 
 
 def _workers(count: int) -> dict[str, Any]:

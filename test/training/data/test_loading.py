@@ -1,7 +1,9 @@
 """Batches follow from the seed and the step alone."""
 
 import dataclasses
+import multiprocessing
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -15,12 +17,14 @@ from centernet_ros.ros.processes import child_process
 from training.config import LossConfig, OptimiserConfig, RunConfig
 from training.data.loading import (
     ShuffledSteps,
+    TrainingSet,
     compact,
     evaluation_batches,
     expand,
     training_batches,
     training_task,
 )
+from training.data.sample import DataError
 from training.data.street_samples import StreetSamples
 from training.sources import DataConfig, StreetSource
 
@@ -160,3 +164,38 @@ def test_the_workers_of_a_killed_program_end(tmp_path):
     while worker.exists():
         assert time.monotonic() < deadline, "the worker waits for ever"
         time.sleep(0.1)
+
+
+def test_a_worker_that_was_killed_is_told_in_one_line():
+    """As by a system that is short of memory."""
+    config = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, workers=1))
+    batches = training_batches(SAMPLES, config, 0)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGKILL)
+    with pytest.raises(
+        DataError, match=r"ended from outside, mostly for want of memory: set data\."
+    ):
+        list(batches)
+
+
+def test_so_many_images_are_kept_as_the_memory_holds(monkeypatch):
+    config = dataclasses.replace(CONFIG, data=dataclasses.replace(CONFIG.data, cache=True))
+    size = SAMPLES[0].image.nbytes
+    monkeypatch.setattr("training.data.loading._cache_size", lambda workers: 2 * size + 1)
+    training_set, read = TrainingSet(SAMPLES, config), []
+    monkeypatch.setattr(StreetSamples, "__getitem__", read_and_note(read))
+    for epoch in range(2):
+        for index in range(4):
+            training_set[epoch, index]
+    assert read == [0, 1, 2, 3, 2, 3]
+
+
+def read_and_note(read):
+    whole = StreetSamples.__getitem__
+
+    def getitem(samples, index):
+        read.append(index)
+        return whole(samples, index)
+
+    return getitem
