@@ -1,7 +1,4 @@
-"""Colours of training images changed as in the authors' training (CornerNet's augmentation).
-
-Images are (H, W, 3) float32, blue first, in [0, 1] before the change; nothing is clipped after it.
-"""
+"""The authors' random change of colours (CornerNet's augmentation) as one affine map."""
 
 from __future__ import annotations
 
@@ -11,8 +8,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-Floats = NDArray[np.float32]
 
 OPERATIONS = ("brightness", "contrast", "saturation")
 
@@ -33,30 +28,6 @@ GREY = (0.114, 0.587, 0.299)
 Random = np.random.Generator | np.random.RandomState
 
 
-def change_colours(
-    image: Floats,
-    random: Random,
-    order: Sequence[str] = OPERATIONS,
-    *,
-    variation: float = 0.4,
-    light: float = 0.1,
-) -> Floats:
-    """Change brightness, contrast and saturation in a given order, then the light.
-
-    Args:
-        image: stays as it is.
-        random: see `colour_matrix`.
-        order: see `colour_matrix`.
-        variation: see `colour_matrix`.
-        light: see `colour_matrix`.
-
-    Raises:
-        ValueError: The order names an operation that there is not.
-    """
-    matrix = colour_matrix(mean_grey(image), random, order, variation=variation, light=light)
-    return np.asarray(cv2.transform(image, matrix), np.float32)
-
-
 def mean_grey(image: NDArray[Any]) -> float:
     """Mean of the grey of an image (H, W, 3), blue first, in the image's own unit."""
     return float(np.dot(cv2.mean(image)[:3], GREY))
@@ -70,10 +41,10 @@ def colour_matrix(
     variation: float = 0.4,
     light: float = 0.1,
 ) -> NDArray[np.float64]:
-    """The changes of `change_colours` as a (3, 4) affine map of blue, green, red in [0, 1].
+    """Changes of brightness, contrast and saturation in a given order, then of the light.
 
     Every operation mixes a pixel with its own grey or with a constant, so that all of them together
-    are one map: a picture is gone through once.
+    are a (3, 4) affine map of blue, green, red in [0, 1]: a picture is gone through once.
 
     Args:
         mean: the image's mean grey, in [0, 1].

@@ -1,9 +1,16 @@
 """Colour changes of training images."""
 
+import cv2
 import numpy as np
 import pytest
 
-from training.colour import LIGHT_DEVIATIONS, LIGHT_DIRECTIONS, OPERATIONS, change_colours
+from training.colour import (
+    LIGHT_DEVIATIONS,
+    LIGHT_DIRECTIONS,
+    OPERATIONS,
+    colour_matrix,
+    mean_grey,
+)
 
 
 class Fixed:
@@ -25,6 +32,11 @@ class Fixed:
 
 def noise(seed=0):
     return np.random.default_rng(seed).random((6, 8, 3), dtype=np.float32)
+
+
+def change_colours(image, random, order=OPERATIONS, **options):
+    """A float image in [0, 1] with changed colours."""
+    return cv2.transform(image, colour_matrix(mean_grey(image), random, order, **options))
 
 
 def grey_of(image):
@@ -65,13 +77,6 @@ def test_later_operations_take_the_grey_of_the_first_image():
     changed = change_colours(image, Fixed(0.6, 1.4), ["brightness", "saturation"])
     expected = 1.4 * 0.6 * image - 0.4 * grey_of(image)[..., None]
     assert changed == pytest.approx(expected, abs=1e-5)
-
-
-def test_nothing_is_clipped_and_the_image_stays():
-    image = np.ones((4, 4, 3), np.float32)
-    before = image.copy()
-    assert change_colours(image, Fixed(1.4), ["brightness"]).max() == pytest.approx(1.4)
-    assert np.array_equal(image, before)
 
 
 def test_variations_bound_the_change():
