@@ -290,11 +290,13 @@ def predict(
     """
     seen: list[Sample] = []
     results: list[Detections2D] = []
-    batches = evaluation_batches(samples, preset, EVALUATION_BATCH, workers)
-    for batch in tqdm(batches, desc="evaluating", unit="batch", leave=False):
-        results += read(batch)
-        # Thousands of images do not fit into the memory.
-        seen += [dataclasses.replace(item[0], image=_NO_IMAGE) for item in batch]
+    bar = tqdm(total=len(samples), desc="evaluating", unit=" images", leave=False, disable=None)
+    with bar:
+        for batch in evaluation_batches(samples, preset, EVALUATION_BATCH, workers):
+            results += read(batch)
+            # Thousands of images do not fit into the memory.
+            seen += [dataclasses.replace(item[0], image=_NO_IMAGE) for item in batch]
+            bar.update(len(batch))
     return seen, results
 
 

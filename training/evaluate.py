@@ -52,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"training.evaluate: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("training.evaluate: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

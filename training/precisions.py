@@ -43,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"training.precisions: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("training.precisions: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

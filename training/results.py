@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from centernet_ros.detect.coco import (
     CocoIds,
-    category_ids,
     coco_results,
     image_id,
     read_annotations,
@@ -94,8 +95,8 @@ def write_results(
 ) -> Path:
     """Write result files into a folder; see `check_results`.
 
-    COCO gets `results.json`, VOC a file for each class, KITTI and the street world a file for each
-    image.
+    COCO gets `results.json` with the results of all classes that the annotations have a number for,
+    VOC a file for each class, KITTI and the street world a file for each image.
 
     Args:
         folder: where to write.
@@ -110,15 +111,19 @@ def write_results(
         The folder, or the one file in it.
 
     Raises:
-        ValueError: The annotations know an image or a class by no number.
+        ValueError: The annotations know an image by no number.
     """
     source = data.validation
     if ids is not None:
-        categories = category_ids(class_names, ids)
+        # What is measured on may lack some of the classes; their results have no number.
+        categories = [ids.categories.get(name, -1) for name in class_names]
+        numbered = torch.tensor([number in ids.categories.values() for number in categories])
         entries = [
             entry
             for name, result in zip(names, results, strict=True)
-            for entry in coco_results(image_id(name, ids), result, categories, score_decimals)
+            for entry in coco_results(
+                image_id(name, ids), result[numbered[result.labels]], categories, score_decimals
+            )
         ]
         (folder / "results.json").write_text(json.dumps(entries) + "\n")
         return folder / "results.json"

@@ -29,11 +29,13 @@ class CocoSource:
     Attributes:
         annotations: the JSON file: instances, or person_keypoints for the task `pose`.
         images: folder of the images.
+        list: file names of the images of the file to use, one on each line; none: all.
     """
 
     KIND: ClassVar[str] = "coco"
     annotations: str
     images: str
+    list: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class KittiSource:
     """Frames of KITTI's object detection, or own data in the same form.
 
     Attributes:
-        folder: folder that holds image_2, label_2 and calib.
+        folder: folder that holds image_2, label_2 and, for `detection3d`, calib.
         list: list of the frames; none: all that have a label.
     """
 

@@ -208,7 +208,8 @@ def _opened(config: RunConfig) -> tuple[SampleSet, SampleSet]:
         classes = ", ".join(samples.class_names)
         raise DataError(
             f"there is no object of the classes {classes} in the training data "
-            f"({len(samples)} images): look at data.classes and the labels"
+            f"({len(samples)} images): look at data.classes and the labels; crowds and difficult "
+            "objects count with data.ignored_as_objects: true only"
         )
     return samples, open_validation_samples(config, samples.class_names)
 

@@ -49,6 +49,31 @@ def test_coco_data_and_its_result_file_have_the_same_figures(tmp_path, coco, box
     assert figures(two)["ap50"] == pytest.approx(1.0)
 
 
+def test_coco_data_may_lack_a_class(tmp_path, coco):
+    path = weights(tmp_path, "detection2d", ("fork", "spoon", "cup"))
+    options = ("--data", coco.annotations, "--folder", coco.images, "--results", tmp_path / "out")
+
+    assert evaluate(path, *options) == 0
+    entries = figures(tmp_path / "out" / "results.json")
+    assert {entry["category_id"] for entry in entries} == {3, 7}
+    assert main(["files", "coco", str(coco.annotations), str(tmp_path / "out/results.json")]) == 0
+
+
+def test_voc_data_in_folders_and_its_result_files(tmp_path, voc):
+    voc.write("camera/three", ("cat", 0, (1, 1, 32, 24)))
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Main" / "test.txt").write_text("camera/three\none\n")
+    path = weights(tmp_path, "detection2d", ("cat", "dog"))
+    options = ("--list", "ImageSets/Main/test.txt", "--oracle", "heatmap,size,offset")
+    figure = ("--json", tmp_path / "one.json")
+
+    assert evaluate(path, "--data", tmp_path, *options, *figure, "--results", tmp_path / "out") == 0
+    files = ["files", "voc", str(tmp_path), str(tmp_path / "out")]
+    assert main([*files, "--json", str(tmp_path / "two.json")]) == 0
+    assert figures(tmp_path / "two.json")["ap"]["cat"] == pytest.approx(1)
+    assert figures(tmp_path / "one.json")["ap"]["cat"] == pytest.approx(1)
+
+
 def test_annotations_without_numbers_for_results_are_refused_before_the_work(
     tmp_path, coco, boxes, monkeypatch, capsys
 ):

@@ -47,7 +47,7 @@ def collisions(images: Sequence[RawImage]) -> int:
     pairs = 0
     for image in images:
         cells: Counter[tuple[str, int, int]] = Counter()
-        for item in image.objects:
+        for item in (item for item in image.objects if not item.ignored):
             x1, y1, x2, y2 = item.box
             cell = (item.name, int((x1 + x2) / 2 // STRIDE), int((y1 + y2) / 2 // STRIDE))
             pairs += cells[cell]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
+from tqdm import tqdm
 
 from centernet_ros.tasks import detection2d, detection3d, pose
 from training.check.habits import TOLERANCE, habits
@@ -16,6 +17,9 @@ from training.data.kitti import KINDS
 from training.data.labelled import box_problem
 from training.data.sample import DataError
 from training.sources import TASKS_OF
+
+MANY_IGNORED = 0.05
+"""Share of objects marked as crowds or difficult above which a tool may have done so unasked."""
 
 SLOTS = {
     "detection2d": detection2d.MAX_OBJECTS,
@@ -29,7 +33,7 @@ def judge(scan: Scan) -> list[Finding]:
     """Everything that is wrong with a data set, or looks so; images are read."""
     findings = list(scan.findings)
     sizes = []
-    for image in scan.images:
+    for image in tqdm(scan.images, desc="images", unit="image", leave=False, disable=None):
         size, found = _image(image)
         sizes.append(size)
         findings += found
@@ -39,6 +43,7 @@ def judge(scan: Scan) -> list[Finding]:
         findings += _beyond_slots(scan, image)
     findings += habits(scan, sizes)
     findings += _classes(scan)
+    findings += _ignored(scan)
     findings += solids(scan)
     findings += calibrations(scan, sizes)
     empty = [image for image in scan.images if not image.objects]
@@ -111,7 +116,8 @@ def _repeated_objects(image: RawImage) -> Iterator[Finding]:
 
 
 def _beyond_slots(scan: Scan, image: RawImage) -> Iterator[Finding]:
-    objects = [i for i in image.objects if i.name in scan.class_names or not scan.class_names]
+    known = [i for i in image.objects if i.name in scan.class_names or not scan.class_names]
+    objects = [item for item in known if not item.ignored]
     counts = {
         "detection2d": len(objects),
         "detection3d": sum(i.solid is not None and min(i.solid.dimensions) > 0 for i in objects),
@@ -126,8 +132,25 @@ def _beyond_slots(scan: Scan, image: RawImage) -> Iterator[Finding]:
             yield Finding("more objects than slots", image.where, message, is_error=False)
 
 
+def _ignored(scan: Scan) -> Iterator[Finding]:
+    """Objects that nothing is learnt of though they are labelled, where they are many."""
+    objects = [item for image in scan.images for item in image.objects]
+    ignored = [item for item in objects if item.ignored]
+    if len(ignored) <= MANY_IGNORED * len(objects):
+        return
+    mark = "iscrowd: 1" if scan.form == "coco" else "difficult"
+    message = (
+        f"{len(ignored)} of {len(objects)} objects are marked {mark}, this is the first: they are "
+        "neither learnt nor background. Where a tool set the mark unasked, take it out of the "
+        "file, or train with data.ignored_as_objects: true, which measuring does not follow"
+    )
+    everything = len(ignored) == len(objects)
+    yield Finding("ignored objects", ignored[0].where, message, is_error=everything)
+
+
 def _classes(scan: Scan) -> Iterator[Finding]:
     first = {item.name: item.where for image in scan.images for item in image.objects[::-1]}
+    learnt = {item.name for image in scan.images for item in image.objects if not item.ignored}
     known = scan.class_names or tuple(first)
     others = KINDS if scan.form == "kitti" else ()
     for name, where in first.items():
@@ -136,6 +159,10 @@ def _classes(scan: Scan) -> Iterator[Finding]:
         elif name not in known and name not in others:
             yield Finding("unknown class", where, f"{name!r}; known: {', '.join(known)}")
     for name in known:
+        # Where no class is learnt, one finding tells it.
+        if name in first and name not in learnt and learnt:
+            message = f"{name} has no object but crowds or difficult ones, which are not learnt"
+            yield Finding("unused class", first[name], message, is_error=False)
         if name not in first:
             message = f"{name} has no object"
             # A small set may lack one of KITTI's kinds; another name is refused by the training.

@@ -38,6 +38,7 @@ class RawObject:
         box: x1, y1, x2, y2 in pixels that these mean.
         joints: x, y, visibility of each joint of a person, one after another.
         solid: the whole line of a label in KITTI's form.
+        ignored: whether it is marked as a crowd or as difficult.
     """
 
     where: str
@@ -46,6 +47,7 @@ class RawObject:
     box: Numbers
     joints: tuple[float, ...] = ()
     solid: KittiObject | None = None
+    ignored: bool = False
 
 
 @dataclass(frozen=True)

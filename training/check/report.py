@@ -36,7 +36,10 @@ def summary(scan: Scan) -> str:
     objects = [item for image in scan.images for item in image.objects]
     counts = Counter(item.name for item in objects)
     images = Counter(name for image in scan.images for name in {i.name for i in image.objects})
+    ignored = sum(item.ignored for item in objects)
     lines = [f"{scan.form}: {len(scan.images)} images, {len(objects)} objects"]
+    if ignored:
+        lines[0] += f", {ignored} of them crowds or difficult: neither learnt nor background"
     width = max([len(name) for name in counts], default=0)
     for name, count in counts.most_common():
         lines.append(f"  {name:<{width}}  {count:>7} objects in {images[name]:>6} images")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from centernet_ros.class_names import KITTI_CLASSES
 from centernet_ros.kitti import DONT_CARE, KittiObject
@@ -21,13 +23,14 @@ from training.data.coco import (
     image_size,
     is_crowd,
     joints_of,
+    own_categories,
 )
 from training.data.images import images_in
 from training.data.kitti import image_paths as kitti_images
 from training.data.kitti import numbered_objects
 from training.data.lists import read_names
 from training.data.sample import DataError
-from training.data.voc import annotation_files, read_annotation
+from training.data.voc import annotation_path, is_difficult, read_annotation, sample_names
 from training.data.voc import image_paths as voc_images
 from training.data.voc import image_size as voc_image_size
 
@@ -51,6 +54,7 @@ def scan_coco(
         findings += problems
     images, categories, rows = lists.values()
     findings += _double_ids(annotations, images, categories, rows)
+    categories = own_categories(categories, rows, class_names)
     names = {category["id"]: category["name"] for category in categories}
     by_id = {image["id"]: image for image in images}
     for name in class_names:
@@ -108,10 +112,11 @@ def _double_ids(
 ) -> list[Finding]:
     """What should stand for one entry and stands for more; nothing is found by annotations' ids."""
     numbers = [str(row["id"]) for row in annotations if row.get("id") is not None]
+    names = [category["name"] for category in own_categories(categories, annotations)]
     return [
         *_repeated("duplicate id", path, "image id", (i["id"] for i in images)),
         *_repeated("duplicate id", path, "category id", (c["id"] for c in categories)),
-        *_repeated("duplicate id", path, "category name", (c["name"] for c in categories)),
+        *_repeated("duplicate id", path, "category name", names),
         *_repeated("duplicate id", path, "file_name", (i["file_name"] for i in images)),
         *_repeated("duplicate id", path, "annotation id", numbers, is_error=False),
     ]
@@ -133,7 +138,7 @@ def _coco_object(
     """
     try:
         box, _ = box_and_area(row)
-        is_crowd(row)
+        crowd = is_crowd(row)
     except ValueError as error:
         return [Finding("unreadable label", where, str(error))]
     numbers: tuple[float, ...] = ()
@@ -143,8 +148,20 @@ def _coco_object(
     except ValueError as error:
         problems.append(Finding("wrong joints", where, str(error), is_error))
     x, y, width, height = (float(value) for value in row["bbox"])
-    item = RawObject(where, name, (x, y, width, height), box, numbers)
-    return [_finite(item), *problems]
+    item = RawObject(where, name, (x, y, width, height), box, numbers, ignored=crowd)
+    return [_finite(item), *problems, *_rotation(row, where)]
+
+
+def _rotation(row: Mapping[str, Any], where: str) -> Iterator[Finding]:
+    """A box that was drawn turned and is written as if it were not, as CVAT does."""
+    attributes = row.get("attributes")
+    angle = attributes.get("rotation") if isinstance(attributes, dict) else None
+    if isinstance(angle, int | float) and angle % 360:
+        message = (
+            f"attributes.rotation is {angle:g}, but the box is written unturned and is not "
+            "that of the object: draw it upright, or draw the outline"
+        )
+        yield Finding("rotated box", where, message, is_error=False)
 
 
 def scan_voc(
@@ -152,11 +169,12 @@ def scan_voc(
 ) -> Scan:
     """A folder in Pascal VOC's form."""
     try:
-        files = annotation_files(folder, list_file)
+        names = sample_names(folder, list_file)
     except DataError as error:
         return _unreadable("voc", folder, str(error))
     images, findings = [], []
-    for path, image in zip(files, voc_images(files), strict=True):
+    for name, image in _with_bar(zip(names, voc_images(folder, names), strict=True), len(names)):
+        path = annotation_path(folder, name)
         try:
             root, entries = read_annotation(path)
             size = voc_image_size(root, path)
@@ -169,30 +187,36 @@ def scan_voc(
         objects = tuple(item for item in found if isinstance(item, RawObject))
         images.append(RawImage(str(path), image, size, objects))
     if not list_file:
-        findings += _unread(folder / "Annotations", files)
-        findings += _unlabelled(folder / "JPEGImages", [path.stem for path in files])
+        findings += _unread(folder / "Annotations")
+        findings += _unlabelled(folder / "JPEGImages", names)
     return Scan("voc", tuple(class_names), tuple(images), tuple(findings), task)
 
 
-def _unread(folder: Path, files: Sequence[Path]) -> list[Finding]:
-    """Annotations that nobody reads, as they lie deeper or have another ending."""
-    others = {path for path in folder.rglob("*") if path.suffix.lower() == ".xml"} - set(files)
+def _unread(folder: Path) -> list[Finding]:
+    """Annotations that nobody reads, as their ending is written in another way."""
+    paths = (path for path in folder.rglob("*") if path.suffix.lower() == ".xml")
+    others = [path for path in paths if path.suffix != ".xml"]
     if not others:
         return []
     message = (
         f"{len(others)} annotations are not read, the first is {min(others).relative_to(folder)}: "
-        "expected name.xml in this folder itself"
+        "expected the ending .xml"
     )
     return [Finding("label that is not read", str(folder), message, is_error=False)]
 
 
 def _unlabelled(folder: Path, names: Sequence[str]) -> list[Finding]:
     """Images without a label, of which nothing is learnt."""
-    images = images_in(folder)
+    inner = [Path(parent).relative_to(folder) for parent, _, _ in os.walk(folder)]
+    images = {
+        (place / stem).as_posix(): place / path.name
+        for place in inner
+        for stem, path in images_in(folder / place).items()
+    }
     others = sorted(images.keys() - set(names))
     if not others:
         return []
-    message = f"{len(others)} images have no annotation, the first is {images[others[0]].name}"
+    message = f"{len(others)} images have no annotation, the first is {images[others[0]]}"
     return [Finding("image without label", str(folder), message, is_error=False)]
 
 
@@ -204,13 +228,14 @@ def _voc_object(entry: ET.Element, where: str) -> RawObject | Finding:
         message = f"the edges of the box are {texts}, expected numbers"
         return Finding("unreadable label", where, message)
     name = (entry.findtext("name") or "").strip()
-    return _finite(RawObject(where, name, (x1, y1, x2, y2), (x1 - 1, y1 - 1, x2, y2)))
+    written, box = (x1, y1, x2, y2), (x1 - 1, y1 - 1, x2, y2)
+    return _finite(RawObject(where, name, written, box, ignored=is_difficult(entry)))
 
 
 def scan_kitti(
     folder: Path, list_file: Path | None, class_names: Sequence[str] = (), task: str = ""
 ) -> Scan:
-    """KITTI's folder with image_2, label_2 and calib."""
+    """KITTI's folder with image_2, label_2 and, but for `detection2d`, calib."""
     try:
         names = (
             read_names(list_file)
@@ -220,7 +245,7 @@ def scan_kitti(
     except DataError as error:
         return _unreadable("kitti", folder, str(error))
     images, findings = [], []
-    for name, image in zip(names, kitti_images(folder, names), strict=True):
+    for name, image in _with_bar(zip(names, kitti_images(folder, names), strict=True), len(names)):
         path = folder / "label_2" / f"{name}.txt"
         try:
             items = numbered_objects(path.read_text(encoding="utf-8-sig"))
@@ -234,7 +259,7 @@ def scan_kitti(
                 path=image,
                 size=None,
                 objects=tuple(item for item in found if item.name != DONT_CARE),
-                calibration=folder / "calib" / f"{name}.txt",
+                calibration=None if task == "detection2d" else folder / "calib" / f"{name}.txt",
                 regions=tuple(item for item in found if item.name == DONT_CARE),
             )
         )
@@ -255,6 +280,11 @@ def _finite(item: RawObject) -> RawObject | Finding:
     if np.isfinite(item.written).all():
         return item
     return Finding("no number", item.where, f"the box {item.written} is not finite")
+
+
+def _with_bar(rows: Iterable[tuple[str, Path]], count: int) -> Iterable[tuple[str, Path]]:
+    """The same rows, with a bar on a terminal."""
+    return tqdm(rows, desc="labels", total=count, unit="image", leave=False, disable=None)
 
 
 def _unreadable(form: str, path: Path, message: str) -> Scan:

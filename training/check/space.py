@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def solids(scan: Scan) -> Iterator[Finding]:
         for item in image.objects
         if item.solid is not None and item.name in known
     ]
-    if found and not scan.task and all(max(solid.dimensions) <= 0 for _, solid in found):
+    if found and not scan.task and _is_flat(solid for _, solid in found):
         message = f"none of {len(found)} objects has a size in metres: good for detection2d alone"
         yield Finding("no size in space", found[0][0], message, is_error=False)
         return
@@ -62,6 +62,11 @@ def solids(scan: Scan) -> Iterator[Finding]:
         message = f"the location {solid.location} lies behind the camera"
         yield Finding("wrong place in space", where, message, is_error=False)
     yield from _angles(placed)
+
+
+def _is_flat(found: Iterable[KittiObject]) -> bool:
+    """Whether none of the objects has a size in metres."""
+    return all(max(solid.dimensions) <= 0 for solid in found)
 
 
 def _angles(objects: Labelled) -> Iterator[Finding]:
@@ -99,15 +104,18 @@ def _alpha(solid: KittiObject) -> float:
 
 def calibrations(scan: Scan, sizes: Sequence[tuple[int, int] | None]) -> Iterator[Finding]:
     """Cameras that cannot be read, or do not show 3D boxes where the 2D boxes are."""
+    found = [item.solid for image in scan.images for item in image.objects if item.solid]
+    flat = bool(found) and not scan.task and _is_flat(found)
     for image, size in zip(scan.images, sizes, strict=True):
         if image.calibration is None or size is None:
+            continue
+        # Boxes alone need no camera; one that is there may be meant for something.
+        if flat and not image.calibration.is_file():
             continue
         try:
             camera = camera_of(image.calibration, size)
         except (OSError, ValueError) as error:
             yield Finding("wrong calibration", str(image.calibration), str(error))
-            continue
-        if scan.task == "detection2d":
             continue
         found = [i.solid for i in image.objects if i.solid and min(i.solid.dimensions) > 0]
         overlaps = projected_boxes(found, camera)

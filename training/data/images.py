@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from centernet_ros.encodings import IMAGE_SUFFIXES, is_cut_jpeg
-from centernet_ros.image import Image
+from centernet_ros.image import LARGEST_SIDE, Image
 from training.data.sample import DataError
 
 _JPEG_START = b"\xff\xd8"
@@ -33,12 +33,18 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> Image:
         size: height, width that its label says, where it does.
 
     Raises:
-        DataError: The file is missing, cut off, no image, or of another size.
+        DataError: The file is missing, cut off, no image, too large to be warped, or of another
+            size.
     """
     content = _read(path)
     stored = _decode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if stored is None:
         raise DataError(f"{path}: not an image that OpenCV can read")
+    if max(stored.shape) > LARGEST_SIDE:
+        raise DataError(
+            f"{path}: the image is {stored.shape[1]}x{stored.shape[0]} pixels, but no side may "
+            f"exceed {LARGEST_SIDE}: cut it into several, each with its own label"
+        )
     if size is None or stored.shape[:2] == size:
         return stored
     turned = _decode(content, cv2.IMREAD_COLOR)

@@ -20,7 +20,7 @@ class KittiSamples:
     """A `SampleSet` of KITTI frames; use `open_kitti`.
 
     Attributes:
-        folder: holds image_2, label_2 and calib.
+        folder: holds image_2, label_2 and, for `detection3d`, calib.
         names: the frames.
         task: `detection3d`, or `detection2d` for the boxes alone.
         class_names: name of each label; compared with KITTI's kinds without case.
@@ -46,6 +46,7 @@ class KittiSamples:
         image = read_image(self.images[index])
         numbered = numbered_objects(self.labels[index])
         size = (image.shape[0], image.shape[1])
+        in_space = self.task == "detection3d"
         for line, item in numbered:
             problem = box_problem(item.box, size)
             if problem:
@@ -56,9 +57,9 @@ class KittiSamples:
         return Sample(
             name=name,
             image=image,
-            truth=truth if self.task == "detection3d" else _boxes(truth),
+            truth=truth if in_space else _boxes(truth),
             ignored=ignored,
-            camera=read_camera(self.folder, name, size),
+            camera=read_camera(self.folder, name, size) if in_space else None,
             label_lines=objects,
         )
 
@@ -71,7 +72,7 @@ def open_kitti(
     Args:
         folder: KITTI's `training` folder.
         list_file: names of frames, one on each line; None: all that have a label.
-        task: `detection3d` or `detection2d`.
+        task: `detection3d`, or `detection2d`, which needs no calibration.
         class_names: names of the classes in the order of the labels; none: KITTI's three.
 
     Raises:
@@ -83,7 +84,8 @@ def open_kitti(
         names = read_names(list_file)
     if not names:
         raise DataError(f"{folder / 'label_2'}: no label file")
-    paths = [folder / part / f"{name}.txt" for name in names for part in ("label_2", "calib")]
+    parts = ("label_2", "calib") if task == "detection3d" else ("label_2",)
+    paths = [folder / part / f"{name}.txt" for name in names for part in parts]
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise DataError(f"{missing[0]}: no such file ({len(missing)} files are missing)")

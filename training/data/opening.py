@@ -81,20 +81,29 @@ def open_validation_samples(config: RunConfig, class_names: Sequence[str]) -> Sa
         DataError: As with `open_training_samples`.
     """
     task = TASK_ALIASES.get(config.task, config.task)
-    return open_measured_samples(config.data, task, class_names)
+    samples = open_source(config.data, config.data.validation, task, class_names)
+    return _limited(samples, config.data.limit)
 
 
 def open_measured_samples(data: DataConfig, task: str, class_names: Sequence[str]) -> SampleSet:
     """The validation images for a task, the first ones where `limit` says so.
 
+    They may lack some of the classes, as a part of a data set often does.
+
     Raises:
         DataError: As with `open_training_samples`.
     """
-    return _limited(open_source(data, data.validation, task, class_names), data.limit)
+    samples = open_source(data, data.validation, task, class_names, complete=False)
+    return _limited(samples, data.limit)
 
 
 def open_source(
-    data: DataConfig, source: Source, task: str, class_names: Sequence[str] = ()
+    data: DataConfig,
+    source: Source,
+    task: str,
+    class_names: Sequence[str] = (),
+    *,
+    complete: bool = True,
 ) -> SampleSet:
     """The samples of a source for a task.
 
@@ -103,6 +112,7 @@ def open_source(
         source: the source.
         task: name of the task.
         class_names: what is looked for, in the order of the labels; none: all that there is.
+        complete: whether a file of COCO's form must have a category of each name; else of one.
 
     Raises:
         DataError: As with `open_training_samples`.
@@ -116,7 +126,14 @@ def open_source(
             raise DataError(f"the street's classes are {', '.join(street.class_names)}, no others")
         return street
     if isinstance(source, CocoSource):
-        return open_coco(root / source.annotations, root / source.images, task, class_names)
+        return open_coco(
+            root / source.annotations,
+            root / source.images,
+            task,
+            class_names,
+            list_file=root / source.list if source.list else None,
+            complete=complete,
+        )
     if isinstance(source, KittiSource):
         list_file = root / source.list if source.list else None
         return open_kitti(root / source.folder, list_file, task, class_names)

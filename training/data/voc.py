@@ -25,47 +25,63 @@ def open_voc(
     Args:
         folders: folders that hold JPEGImages and Annotations.
         list_file: list of the images to use, below each folder (`ImageSets/Main/train.txt`); none:
-            all that have an annotation.
+            all that have an annotation. Names may have folders in them (`camera/one`).
         class_names: names of the classes in the order of the labels; none: those found, sorted.
 
     Raises:
         DataError: A file is missing or not of this form, or an object has an unknown class.
     """
-    files = [path for folder in folders for path in annotation_files(folder, list_file)]
     images: list[LabelledImage] = []
     rows: list[tuple[str, LabelledObject]] = []
-    for index, (path, image) in enumerate(zip(files, image_paths(files), strict=True)):
-        root, objects = read_annotation(path)
-        images.append(LabelledImage(path.stem, image, image_size(root, path)))
-        rows += _objects(objects, path, index)
+    for folder in folders:
+        samples = sample_names(folder, list_file)
+        for sample, image in zip(samples, image_paths(folder, samples), strict=True):
+            path = annotation_path(folder, sample)
+            root, objects = read_annotation(path)
+            rows += _objects(objects, path, len(images))
+            images.append(LabelledImage(sample, image, image_size(root, path)))
     names = tuple(class_names) or tuple(sorted({name for name, _ in rows}))
     if not names:
         raise DataError(f"{folders[0]}: no object in any annotation")
     return collect("detection2d", names, images, _labelled(rows, names), benchmark="voc")
 
 
-def annotation_files(folder: Path, list_file: str = "") -> list[Path]:
-    """The annotations of a folder, or those that a list below it names.
+def sample_names(folder: Path, list_file: str = "") -> list[str]:
+    """The names of a list below a folder, or of all annotations in it.
+
+    Tools that sort images into folders do so with annotations too: `camera/one` is the name of
+    `Annotations/camera/one.xml` and `JPEGImages/camera/one.jpg`.
 
     Raises:
         DataError: The list cannot be read, or without one, there is no annotation.
     """
-    labels = folder / "Annotations"
     if list_file:
-        return [labels / f"{name}.xml" for name in read_names(folder / list_file)]
-    files = sorted(labels.glob("*.xml"))
-    if not files:
-        problem = "holds no .xml file; folders in it are not searched"
-        raise DataError(f"{labels}: {problem if labels.is_dir() else 'no such folder'}")
-    return files
+        return read_names(folder / list_file)
+    labels = folder / "Annotations"
+    # What other programs hide there (.ipynb_checkpoints, ._one.xml) is no annotation.
+    files = (path.relative_to(labels) for path in sorted(labels.rglob("*.xml")))
+    names = [
+        file.with_suffix("").as_posix()
+        for file in files
+        if not any(part.startswith(".") for part in file.parts)
+    ]
+    if not names:
+        problem = "holds no .xml file" if labels.is_dir() else "no such folder"
+        raise DataError(f"{labels}: {problem}")
+    return names
 
 
-def image_paths(annotations: Sequence[Path]) -> list[Path]:
-    """The image of each annotation, `name.*` where there is none.
+def annotation_path(folder: Path, name: str) -> Path:
+    """The annotation of a sample."""
+    return folder / "Annotations" / f"{name}.xml"
+
+
+def image_paths(folder: Path, names: Sequence[str]) -> list[Path]:
+    """The image of each sample, `name.*` where there is none.
 
     The annotation's own name counts, as tools write others into it.
     """
-    return find_images([path.parent.parent / "JPEGImages" / path.stem for path in annotations])
+    return find_images([folder / "JPEGImages" / name for name in names])
 
 
 def read_annotation(path: Path) -> tuple[ET.Element, list[tuple[int, ET.Element]]]:
@@ -100,6 +116,11 @@ def _text(content: bytes) -> str | bytes:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content
+
+
+def is_difficult(entry: ET.Element) -> bool:
+    """Whether an object of an annotation is marked difficult."""
+    return (entry.findtext("difficult") or "0").strip() == "1"
 
 
 def image_size(root: ET.Element, path: Path) -> tuple[int, int] | None:
@@ -138,7 +159,7 @@ def _objects(
                 image=image,
                 box=(x1, y1, x2, y2),
                 label=-1,
-                ignored=(entry.findtext("difficult") or "0").strip() == "1",
+                ignored=is_difficult(entry),
                 area=(x2 - x1) * (y2 - y1),
                 joints=(),
                 where=where,

@@ -12,6 +12,7 @@ import numpy as np
 
 from centernet_ros.structures import Detections2D
 from training.data.lists import read_names
+from training.data.voc import annotation_path, is_difficult, read_annotation
 from training.evaluation.voc import VocClass, VocMetrics, evaluate_classes
 
 PREFIX = "comp4_det_"
@@ -55,7 +56,7 @@ def evaluate_files(
     objects = [
         item
         for image, name in enumerate(names)
-        for item in read_annotation(folder / "Annotations" / f"{name}.xml", image)
+        for item in read_objects(annotation_path(folder, name), image)
     ]
     classes = sorted(class_names or {item.name for item in objects})
     if not classes:
@@ -76,29 +77,21 @@ def evaluate_files(
     )
 
 
-def read_annotation(path: Path, image: int) -> list[VocObject]:
+def read_objects(path: Path, image: int) -> list[VocObject]:
     """Objects of an annotation of the image with this index.
 
     Raises:
         ValueError: The file is missing or has another form.
     """
-    try:
-        root = ET.parse(path).getroot()
-        return [
-            VocObject(
-                image,
-                name=_text(entry, "name"),
-                box=tuple(
-                    _number(entry, f"bndbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")
-                ),
-                difficult=(entry.findtext("difficult") or "0").strip() == "1",
-            )
-            for entry in root.findall("object")
-        ]
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
-    except (ET.ParseError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from None
+    objects = []
+    for line, entry in read_annotation(path)[1]:
+        try:
+            name = _text(entry, "name")
+            box = [_number(entry, f"bndbox/{edge}") for edge in ("xmin", "ymin", "xmax", "ymax")]
+        except ValueError as error:
+            raise ValueError(f"{path}, line {line}: {error}") from None
+        objects.append(VocObject(image, name, tuple(box), is_difficult(entry)))
+    return objects
 
 
 def result_lines(names: Sequence[str], results: Sequence[Detections2D], label: int) -> str:
@@ -120,7 +113,7 @@ def result_lines(names: Sequence[str], results: Sequence[Detections2D], label: i
 def _text(entry: ET.Element, tag: str) -> str:
     text = (entry.findtext(tag) or "").strip()
     if not text:
-        raise ValueError(f"an object has no {tag}")
+        raise ValueError(f"the object has no {tag}")
     return text
 
 
@@ -131,7 +124,7 @@ def _number(entry: ET.Element, tag: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f"an object has the {tag} {text!r}, expected a number")
+        raise ValueError(f"the object has the {tag} {text!r}, expected a number")
     return value
 
 

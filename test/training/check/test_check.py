@@ -1,8 +1,10 @@
 """Every mistake that is planted in a file of COCO's form is named; real data passes."""
 
+import io
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from training.check.__main__ import main
@@ -16,11 +18,14 @@ def coco_check(check, coco):
 
 
 def test_a_sound_coco_set_passes_with_its_counts(check, coco, tmp_path):
+    coco.content["annotations"][2]["iscrowd"] = 0
+
     status, text = coco_check(check, coco)
 
     assert status == 0
     assert "nothing wrong was found" in text
     assert "coco: 2 images, 3 objects" in text
+    assert "neither learnt" not in text
     assert "image sizes: 64x48 (2)" in text
     assert cv2.imread(str(tmp_path / "sheet.png")).shape == (2 * 318, 400, 3)
 
@@ -79,6 +84,94 @@ def test_a_mistake_in_a_coco_set_is_named(check, coco, key, row, change, kind, m
     assert kind in text
     assert message in text
     assert status == kind.startswith("ERROR")
+
+
+def crowds_among(check, coco, crowds, objects):
+    """Check so many objects, the first ones crowds: a fork and cups."""
+    coco.content["annotations"] = [
+        coco.annotation(i, 10 + i % 2, 3 if i else 7, [i, 5, 20, 40], iscrowd=int(i < crowds))
+        for i in range(objects)
+    ]
+    return coco_check(check, coco)
+
+
+def test_crowds_are_counted_and_many_are_a_warning(check, coco):
+    status, text = crowds_among(check, coco, 2, 40)
+    assert status == 0
+    assert "2 images, 40 objects, 2 of them crowds or difficult: neither learnt nor back" in text
+    assert "ignored objects" not in text
+
+    status, text = crowds_among(check, coco, 3, 40)
+    assert status == 0
+    assert "warning: ignored objects (1)" in text
+    assert "annotation 0: 3 of 40 objects are marked iscrowd: 1" in text
+    assert "data.ignored_as_objects: true" in text
+
+
+def test_crowds_alone_are_an_error(check, coco):
+    status, text = crowds_among(check, coco, 3, 3)
+
+    assert status == 1
+    assert "ERROR: ignored objects (1)" in text
+    assert "3 of 3 objects are marked iscrowd: 1" in text
+    assert "unused class" not in text
+
+
+def test_a_class_of_crowds_alone_is_named(check, coco):
+    text = crowds_among(check, coco, 1, 40)[1]
+
+    assert "warning: unused class (1)" in text
+    assert "fork has no object but crowds or difficult ones" in text
+
+
+def test_crowds_take_no_slots_and_no_cells(check, coco):
+    coco.content["annotations"] = [
+        coco.annotation(i, 10, 3, [5, 5, 20, 20 + i / 1000], iscrowd=int(i < 2)) for i in range(130)
+    ]
+    text = coco_check(check, coco)[1]
+
+    assert "more objects than slots" not in text
+    assert f"centres in one cell: {128 * 127 // 2}" in text
+
+
+@pytest.mark.parametrize(
+    ("rotation", "named"), [(30.5, True), (-90, True), (0.0, False), (360, False), ("30", False)]
+)
+def test_a_turned_box_is_a_warning(check, coco, rotation, named):
+    attributes = {"occluded": False, "rotation": rotation}
+    coco.content["annotations"][0]["attributes"] = attributes
+
+    status, text = coco_check(check, coco)
+
+    assert status == 0
+    assert ("warning: rotated box (1)" in text) == named
+    assert (f"annotation 1: attributes.rotation is {rotation}," in text) == named
+
+
+def test_a_category_that_only_groups_others_is_no_class(check, coco):
+    for row in coco.content["categories"]:
+        row["supercategory"] = "cup"
+    coco.content["categories"].insert(0, {"id": 0, "name": "cup", "supercategory": "none"})
+
+    status, text = coco_check(check, coco)
+
+    assert status == 0
+    assert "duplicate id" not in text
+    assert "unused class" not in text
+
+
+def test_a_bar_shows_on_a_terminal_how_far_it_is(check, coco, voc, monkeypatch):
+    files = []
+    for is_terminal in (False, True):
+        files.append(io.StringIO())
+        monkeypatch.setattr(files[-1], "isatty", lambda told=is_terminal: told)
+        monkeypatch.setattr("sys.stderr", files[-1])
+        coco_check(check, coco)
+        check(voc.folder)
+
+    assert files[0].getvalue() == ""
+    assert files[1].getvalue().count("labels:   0%") == 1
+    assert files[1].getvalue().count("images:   0%") == 2
 
 
 @pytest.mark.parametrize(
@@ -143,6 +236,7 @@ def test_more_people_than_slots_are_named(check, people):
 def test_categories_that_were_not_asked_for_are_background(check, coco):
     coco.content["annotations"][1]["bbox"] = [90, 9, 9, 9]
     coco.content["annotations"][1]["category_id"] = 7
+    coco.content["annotations"][2]["iscrowd"] = 0
     coco.write()
     arguments = (coco.annotations, "--images", coco.images, "--classes")
 
@@ -189,6 +283,17 @@ def test_images_that_cannot_be_used_are_named(check, coco):
     assert "unreadable image (2)" in text
     assert "a.jpg: not an image" in text
     assert "b.jpg: the file is cut off" in text
+
+
+def test_an_image_that_is_too_large_is_named(check, coco):
+    cv2.imwrite(str(coco.images / "a.png"), np.zeros((1, 32767, 3), np.uint8))
+    coco.content["images"][0].update(file_name="a.png", height=1, width=32767)
+    coco.content["annotations"] = coco.content["annotations"][1:2]
+
+    status, text = coco_check(check, coco)
+
+    assert status == 1
+    assert "a.png: the image is 32767x1 pixels, but no side may exceed 32766" in text
 
 
 def test_a_camera_that_was_held_upright_is_named(check, coco):

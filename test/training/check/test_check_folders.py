@@ -1,5 +1,7 @@
 """Every mistake that is planted in a folder of VOC's or KITTI's form is named."""
 
+import shutil
+
 import pytest
 
 
@@ -49,16 +51,42 @@ def test_a_voc_annotation_that_is_no_xml_is_named(check, voc):
 
 def test_images_without_an_annotation_and_annotations_that_are_not_read_are_named(check, voc):
     labels = voc.folder / "Annotations"
-    (labels / "inner").mkdir()
-    (labels / "two.xml").rename(labels / "inner" / "two.xml")
-    (labels / "three.XML").write_text("<annotation/>")
+    voc.write("camera/three", ("dog", 0, (5, 6, 7, 8)))
+    for name in ("two.xml", "camera/three.xml"):
+        (labels / name).rename((labels / name).with_suffix(".XML"))
 
     status, text = check(voc.folder)
 
     assert status == 0
-    assert "2 annotations are not read, the first is inner/two.xml" in text
-    assert "1 images have no annotation, the first is two.jpg" in text
+    assert "2 annotations are not read, the first is camera/three.XML: expected the" in text
+    assert "2 images have no annotation, the first is camera/three.jpg" in text
     assert "no annotation" not in check(voc.folder, "--list", "train.txt")[1]
+
+
+def test_annotations_and_images_may_lie_in_folders(check, voc):
+    voc.write("camera/three", ("dog", 0, (9, 6, 4, 8)))
+
+    status, text = check(voc.folder)
+
+    assert status == 1
+    assert "voc: 3 images, 4 objects" in text
+    assert "Annotations/camera/three.xml, line 3: the box" in text
+    assert "no annotation" not in text
+    (voc.folder / "JPEGImages" / "camera" / "three.jpg").unlink()
+    assert "no image three.* in" in check(voc.folder)[1]
+
+
+def test_difficult_objects_are_counted_and_alone_an_error(check, voc):
+    status, text = check(voc.folder)
+    assert status == 0
+    assert "3 objects, 1 of them crowds or difficult: neither learnt nor background" in text
+    assert "one.xml, line 13: 1 of 3 objects are marked difficult" in text
+
+    voc.write("one", ("cat", 1, (1, 1, 32, 24)))
+    voc.write("two", ("dog", " 1 ", (5, 6, 7, 8)))
+    status, text = check(voc.folder)
+    assert status == 1
+    assert "ERROR: ignored objects (1)" in text
 
 
 def test_a_voc_folder_without_annotations_is_an_error(check, voc):
@@ -153,6 +181,20 @@ def test_boxes_alone_in_kittis_form_are_no_error_but_for_3d(check, seen_car):
     status, text = check(seen_car.folder, "--task", "ddd")
     assert status == 1
     assert "ERROR: wrong size in space (1)" in text
+
+
+def test_boxes_alone_in_kittis_form_need_no_calibration(check, seen_car):
+    shutil.rmtree(seen_car.folder / "calib")
+
+    assert "ERROR: wrong calibration (2)" in check(seen_car.folder)[1]
+    status, text = check(seen_car.folder, "--task", "detection2d")
+    assert status == 0
+    assert "calibration" not in text
+    seen_car.label("000000").write_text(FLAT.format(box="11 5 31 21"))
+    status, text = check(seen_car.folder)
+    assert status == 0
+    assert "good for detection2d alone" in text
+    assert "ERROR: wrong calibration (2)" in check(seen_car.folder, "--task", "ddd")[1]
 
 
 def test_a_wrong_3d_label_matters_to_3d_alone(check, seen_car):

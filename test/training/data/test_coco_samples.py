@@ -62,6 +62,65 @@ def test_chosen_classes_alone_are_looked_for(coco):
     assert samples.with_objects().names == ["a.jpg"]
 
 
+def test_a_category_that_only_groups_others_is_no_class(coco):
+    """Roboflow's files begin with one."""
+    names = opened(coco).class_names
+    for row in coco.content["categories"]:
+        row["supercategory"] = "things"
+    for name in ("things", "cup"):
+        coco.content["categories"].append({"id": 0, "name": name, "supercategory": "none"})
+        coco.content["categories"][0]["supercategory"] = name
+        samples = opened(coco)
+        assert samples.class_names == names
+        assert samples[0].truth.labels.tolist() == [1]
+        coco.content["categories"].pop()
+
+
+@pytest.mark.parametrize("supercategory", ["fork", "tools"])
+def test_a_category_without_annotations_that_groups_no_others_is_a_class(coco, supercategory):
+    coco.content["categories"] += [{"id": 1, "name": "tool", "supercategory": supercategory}]
+
+    assert opened(coco).class_names == ("tool", "cup", "fork")
+
+
+def test_a_category_that_groups_others_is_a_class_where_it_is_used_or_asked_for(coco):
+    coco.content["categories"][0]["supercategory"] = "cup"
+    assert opened(coco).class_names == ("cup", "fork")
+
+    for row in coco.content["annotations"]:
+        row["category_id"] = 7
+    assert opened(coco).class_names == ("fork",)
+    assert opened(coco, class_names=("cup", "fork")).class_names == ("cup", "fork")
+
+
+def test_a_list_chooses_and_orders_the_images(coco, tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text("b.jpg\na.jpg\n")
+    assert opened(coco, list_file=path).names == ["b.jpg", "a.jpg"]
+
+    path.write_text("b.jpg\n")
+    samples = opened(coco, list_file=path)
+    assert samples.names == ["b.jpg"]
+    assert samples.class_names == ("cup", "fork")
+    torch.testing.assert_close(samples[0].truth.boxes, torch.tensor([[30.5, 8, 50.5, 38]]))
+
+
+def test_a_name_of_a_list_that_the_file_does_not_know_is_named(coco, tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text("b.jpg\nd.jpg\nc.jpg\n")
+    message = r"list\.txt: no image of .*instances\.json has .* 'd\.jpg' \(2 of 3 are missing"
+
+    with pytest.raises(DataError, match=message):
+        opened(coco, list_file=path)
+
+
+def test_without_an_area_that_of_a_person_is_a_share_of_the_box(people):
+    del people.content["annotations"][0]["area"]
+
+    assert opened(people, task="pose")[0].areas.tolist() == [400]
+    assert opened(people)[0].areas.tolist() == [800]
+
+
 def test_people_have_joints_where_they_are_labelled(people):
     samples = opened(people, task="pose")
     truth = samples[0].truth

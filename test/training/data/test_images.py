@@ -84,6 +84,17 @@ def test_a_file_that_is_no_image_is_named(tmp_path, content):
         read_image(path)
 
 
+def test_an_image_that_is_too_large_to_be_warped_is_named(tmp_path):
+    path = tmp_path / "scan.png"
+    for width in (32766, 32767):
+        cv2.imwrite(str(path), np.zeros((2, width, 3), np.uint8))
+        if width == 32766:
+            assert read_image(path).shape == (2, width, 3)
+
+    with pytest.raises(DataError, match=r"scan\.png: the image is 32767x2 pixels, .* exceed 32766"):
+        read_image(path, (2, 32767))
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(DataError, match=r"a\.jpg: No such file"):
         read_image(tmp_path / "a.jpg")

@@ -1,5 +1,6 @@
 """KITTI's folders become samples; what is wrong in them is named with file and line."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,16 @@ def test_vans_sitting_people_and_unlabelled_regions_are_ignored_and_trams_backgr
 
 def test_boxes_alone_can_be_learnt(kitti):
     assert type(opened(kitti, "detection2d")[1].truth) is Detections2D
+
+
+def test_boxes_alone_need_no_calibration(kitti):
+    shutil.rmtree(kitti.folder / "calib")
+
+    sample = opened(kitti, "detection2d")[1]
+    assert sample.truth.labels.tolist() == [1]
+    assert sample.camera is None
+    with pytest.raises(DataError, match=r"calib/000001\.txt: no such file \(2 files"):
+        opened(kitti)
 
 
 def test_own_classes_are_known_beside_kittis_kinds(kitti):

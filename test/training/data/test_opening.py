@@ -4,7 +4,11 @@ import pytest
 
 from training.config import OptimiserConfig, RunConfig
 from training.data.loading import evaluation_batches, training_batches
-from training.data.opening import open_training_samples, open_validation_samples
+from training.data.opening import (
+    open_measured_samples,
+    open_training_samples,
+    open_validation_samples,
+)
 from training.data.sample import DataError
 from training.sources import CocoSource, DataConfig, KittiSource, StreetSource, VocSource
 
@@ -58,6 +62,30 @@ def test_chosen_classes_are_those_of_both_parts(coco):
 
     assert training.class_names == ("fork",)
     assert open_validation_samples(config, training.class_names).class_names == ("fork",)
+
+
+def test_what_is_measured_on_may_lack_some_classes_and_a_run_may_not(coco):
+    data = coco_run(coco).data
+    names = ("spoon", "fork", "cup")
+    samples = open_measured_samples(data, "detection2d", names)
+
+    assert samples.class_names == names
+    assert [samples[i].truth.labels.tolist() for i in range(2)] == [[1], [2]]
+    with pytest.raises(DataError, match="no category 'spoon' or 'knife'; there are cup, fork"):
+        open_measured_samples(data, "detection2d", ("spoon", "knife"))
+    with pytest.raises(DataError, match="no category 'spoon'; there are cup, fork"):
+        open_validation_samples(coco_run(coco), names)
+    with pytest.raises(DataError, match="no category 'spoon'; there are cup, fork"):
+        open_training_samples(coco_run(coco, classes=names))
+
+
+def test_one_file_of_cocos_form_is_split_by_lists(coco):
+    (coco.images.parent / "val.txt").write_text("b.jpg\n")
+    source = CocoSource(coco.annotations.name, "images", list="val.txt")
+    config = run("detection2d", source, root=str(coco.images.parent))
+
+    assert open_training_samples(config).names == ["b.jpg"]
+    assert open_validation_samples(config, ("cup",)).names == ["b.jpg"]
 
 
 def test_a_limit_takes_the_first_images(coco):

@@ -70,11 +70,31 @@ def test_a_file_of_another_form_is_named(voc):
 def test_a_folder_without_annotations_is_named(voc):
     with pytest.raises(DataError, match=r"typo/Annotations: no such folder"):
         open_voc([voc.folder, voc.folder / "typo"])
-    inner = voc.folder / "Annotations" / "inner"
-    inner.mkdir()
-    for path in inner.parent.glob("*.xml"):
-        path.rename(inner / path.name)
+    hidden = voc.folder / "Annotations" / ".checkpoints"
+    hidden.mkdir()
+    for path in hidden.parent.glob("*.xml"):
+        path.rename(hidden / path.name)
     with pytest.raises(DataError, match=r"Annotations: holds no \.xml file"):
+        open_voc([voc.folder])
+
+
+def test_annotations_and_images_may_lie_in_folders(voc):
+    voc.write("camera.0/frame.1", ("cow", 0, (5, 6, 7, 8)))
+    (voc.folder / "train.txt").write_text("camera.0/frame.1\none\n")
+
+    samples = open_voc([voc.folder])
+    assert samples.names == ["camera.0/frame.1", "one", "two"]
+    assert samples[0].truth.labels.tolist() == [samples.class_names.index("cow")]
+    assert samples[0].image.shape == (48, 64, 3)
+    assert open_voc([voc.folder], "train.txt").names == ["camera.0/frame.1", "one"]
+
+
+def test_an_image_belongs_to_the_annotation_in_the_same_folder(voc):
+    voc.write("camera/three", ("cat", 0, (5, 6, 7, 8)))
+    images = voc.folder / "JPEGImages"
+    (images / "camera" / "three.jpg").rename(images / "three.jpg")
+
+    with pytest.raises(DataError, match=r"no image three\.\* in .*JPEGImages/camera \(1 of 3"):
         open_voc([voc.folder])
 
 

@@ -46,6 +46,25 @@ def test_written_results_are_read_back(folders):
     assert evaluate_files(folders, folders / "results").ap["dog"] == pytest.approx(1)
 
 
+def test_names_of_images_may_have_folders(folders):
+    (folders / "Annotations" / "camera").mkdir()
+    (folders / "Annotations" / "camera" / "a.xml").write_text(ANNOTATION)
+    (folders / "ImageSets" / "Main" / "test.txt").write_text("camera/a\na\n")
+    result = Detections2D(torch.tensor([[0.0, 0, 100, 50]]), torch.ones(1), torch.tensor([0]))
+    text = result_lines(["a", "camera/a"], [result, result], 0)
+    (folders / "results" / RESULT).write_text(text)
+    assert evaluate_files(folders, folders / "results").ap == {"dog": pytest.approx(1)}
+
+
+def test_annotations_are_read_as_in_training(folders):
+    """Some tools write UTF-8 and say that it is something else."""
+    text = '<?xml version="1.0" encoding="gbk"?>' + ANNOTATION.replace("dog", "Käfer")
+    (folders / "Annotations" / "a.xml").write_bytes(text.encode())
+    (folders / "results" / "comp4_det_test_Käfer.txt").write_text("a 0.9 1 1 100 50\n")
+    metrics = evaluate_files(folders, folders / "results", class_names=("Käfer",))
+    assert metrics.ap == {"Käfer": pytest.approx(1)}
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
@@ -61,13 +80,17 @@ def test_written_results_are_read_back(folders):
             "<annotation/>",
             "no annotation of the list test has an object; name",
         ),
-        ("Annotations/a.xml", ANNOTATION.replace(">50<", ">nan<"), "a.xml: .* bndbox/ymax 'nan'"),
+        (
+            "Annotations/a.xml",
+            ANNOTATION.replace(">50<", ">nan<"),
+            "a.xml, line 1: .* bndbox/ymax 'nan'",
+        ),
         (f"results/{RESULT}", "a 1 1 2 3 4\nb 1 1 2 3 4\n", "dog.txt, line 2: image b is not in"),
         (f"results/{RESULT}", "a 0.9 1 1 100\n", "dog.txt, line 1: expected image, score"),
         (f"results/{RESULT}", "a nan 1 1 100 50\n", "dog.txt, line 1: expected image, score"),
         ("Annotations/a.xml", None, r"Annotations/a.xml: No such file"),
-        ("Annotations/a.xml", "<annotation>", r"Annotations/a.xml: no element found"),
-        ("Annotations/a.xml", ANNOTATION.replace("ymax", "y"), r"a.xml: .* no bndbox/ymax"),
+        ("Annotations/a.xml", "<annotation>", r"a.xml: not an XML file: no element found"),
+        ("Annotations/a.xml", ANNOTATION.replace("ymax", "y"), r"a.xml, line 1: .* no bndbox/ymax"),
         ("ImageSets/Main/test.txt", None, r"test.txt: No such file"),
     ],
 )

@@ -13,7 +13,7 @@ from typing import Any
 from pycocotools.coco import COCO
 
 from centernet_ros.structures import NUM_JOINTS
-from training.data.coco import box_and_area, entry_problem, is_crowd
+from training.data.coco import box_and_area, entry_problem, is_crowd, own_categories
 from training.evaluation.coco.metrics import (
     BoxMetrics,
     PoseMetrics,
@@ -74,16 +74,20 @@ def _checked(content: Any, path: Path, shape: str) -> dict[str, Any]:
             problem = _entry_problem(key, entry, shape, ids)
             if problem:
                 raise ValueError(f"{path}, {one} {number}: {problem}")
-            ids[key].add(entry["id"])
-    names = [category["name"] for category in content["categories"]]
-    if len(set(names)) < len(names):
+            if key != "annotations":
+                ids[key].add(entry["id"])
+    categories, names = content["categories"], [item["name"] for item in content["categories"]]
+    categories = own_categories(categories, content["annotations"], wanted=names)
+    if len(set(names)) < len(categories):
         raise ValueError(f"{path}: two categories have one name; there are {', '.join(names)}")
-    for entry in content["annotations"]:
+    for number, entry in enumerate(content["annotations"], start=1):
+        # Nobody else looks at this id, and pycocotools takes a match with id 0 for none.
+        entry["id"] = number
         entry["iscrowd"] = int(is_crowd(entry))
-        entry["area"] = box_and_area(entry)[1]
+        entry["area"] = box_and_area(entry, joints=shape == "keypoints")[1]
         if shape == "keypoints":
             entry.setdefault("num_keypoints", sum(flag > 0 for flag in entry["keypoints"][2::3]))
-    return dict(content)
+    return {**content, "categories": categories}
 
 
 def _entry_problem(key: str, entry: Any, shape: str, ids: Mapping[str, Collection[int]]) -> str:
@@ -93,26 +97,21 @@ def _entry_problem(key: str, entry: Any, shape: str, ids: Mapping[str, Collectio
         key: the list that it is in.
         entry: what stands there.
         shape: `bbox` or `keypoints`, what is measured.
-        ids: of the images, the categories and the annotations before it.
+        ids: of the images and the categories before it.
     """
     # Nobody opens an image here: it needs no name.
     named = {"file_name": "-", **entry} if key == "images" and isinstance(entry, dict) else entry
     problem = entry_problem(key, named)
     if problem:
         return problem
-    if type(entry.get("id")) is not int:
-        return f"has the id {entry.get('id')!r}, expected an integer"
-    if entry["id"] in ids[key]:
-        return f"id {entry['id']} is used twice"
-    return _annotation_problem(entry, shape, ids) if key == "annotations" else ""
+    if key == "annotations":
+        return _annotation_problem(entry, shape, ids)
+    return f"id {entry['id']} is used twice" if entry["id"] in ids[key] else ""
 
 
 def _annotation_problem(
     entry: Mapping[str, Any], shape: str, ids: Mapping[str, Collection[int]]
 ) -> str:
-    if entry["id"] == 0:
-        # pycocotools takes a match with id 0 for none.
-        return "id 0; ids start at 1"
     for key, lists in (("image_id", "images"), ("category_id", "categories")):
         if entry[key] not in ids[lists]:
             return f"{key} {entry[key]} is not among the {lists}"

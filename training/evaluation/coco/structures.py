@@ -11,6 +11,7 @@ from torch import Tensor
 
 from centernet_ros.class_names import POSE_CLASSES
 from centernet_ros.structures import NUM_JOINTS, Detections2D, Poses
+from training.data.coco import OUTLINE_SHARE
 from training.evaluation.coco.metrics import (
     BoxMetrics,
     PoseMetrics,
@@ -18,9 +19,6 @@ from training.evaluation.coco.metrics import (
     pose_metrics,
     quiet_dataset,
 )
-
-OUTLINE_SHARE = 0.5
-"""Share of a person's box that the outline covers, by custom, where no area is known."""
 
 
 def evaluate_boxes(

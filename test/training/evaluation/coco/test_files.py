@@ -60,7 +60,7 @@ def test_found(tmp_path, capsys):
         ([], [], "truth.json has no list of images"),
         ({**TRUTH, "annotations": [{"id": 1}]}, [], "truth.json, annotation 1: has no image_id"),
         ({**TRUTH, "annotations": [3]}, [], "annotation 1: is 3, expected keys and values"),
-        ({**TRUTH, "annotations": [ANNOTATION] * 2}, [], "annotation 2: id 1 is used twice"),
+        ({**TRUTH, "images": [{"id": 7}] * 2}, [], "truth.json, image 2: id 7 is used twice"),
         ({**TRUTH, "images": [{}]}, [], "truth.json, image 1: has no id"),
         ({**TRUTH, "images": [{"id": 8}]}, [], "annotation 1: image_id 7 is not among the images"),
         ({**TRUTH, "categories": [{"id": 3}]}, [], "truth.json, category 1: has no name"),
@@ -84,11 +84,28 @@ def test_what_is_left_empty_is_as_what_is_left_out(tmp_path):
     assert found == measure(tmp_path, TRUTH, [RESULT])
 
 
+@pytest.mark.parametrize("ids", [(0, 1), (5, 5), ("a", None)])
+def test_ids_of_annotations_mean_nothing(tmp_path, ids):
+    """Label Studio counts from 0, which pycocotools takes for no match."""
+    rows = [{**ANNOTATION, "id": ids[0]}, {**ANNOTATION, "id": ids[1], "bbox": [70, 10, 20, 20]}]
+    results = [{**RESULT, "bbox": row["bbox"]} for row in rows]
+    assert measure(tmp_path, {**TRUTH, "annotations": rows}, results).ap == pytest.approx(1)
+
+
+def test_a_category_that_only_groups_others_may_have_the_name_of_one(tmp_path):
+    groups = [{"id": 9, "name": "car"}, {"id": 1, "name": "things"}]
+    cars = {"id": 3, "name": "car", "supercategory": "car"}
+    bikes = {"id": 4, "name": "bike", "supercategory": "things"}
+    truth = {**TRUTH, "categories": [*groups, cars, bikes]}
+    # As with pycocotools, a result of a class that no annotation has changes nothing.
+    metrics = measure(tmp_path, truth, [RESULT, {**RESULT, "category_id": 1}])
+    assert metrics.ap == pytest.approx(1)
+    assert metrics.per_class_ap["car"] == pytest.approx(1)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"id": 0}, "annotation 1: id 0; ids start at 1"),
-        ({"id": "a"}, "annotation 1: has the id 'a', expected an integer"),
         ({"bbox": [1, 2]}, "annotation 1: has 2 numbers in bbox, expected 4"),
         ({"area": "x"}, "annotation 1: area is 'x', expected square pixels"),
         ({"iscrowd": "0"}, "annotation 1: iscrowd is '0', expected 0 or 1"),
@@ -122,6 +139,16 @@ BARE = {key: value for key, value in FOUND.items() if key != "bbox"}
 def test_bad_joints_are_named(tmp_path, person, results, message):
     with pytest.raises(ValueError, match=message):
         measure(tmp_path, {**TRUTH, "annotations": [person]}, results, keypoints=True)
+
+
+def test_without_an_area_that_of_a_person_is_half_of_the_box(tmp_path):
+    moved = {**FOUND, "keypoints": [26, 20, 1] * 17}
+
+    def oks_of(person):
+        return measure(tmp_path, {**TRUTH, "annotations": [person]}, [moved], keypoints=True)
+
+    assert oks_of(PERSON) == oks_of({**PERSON, "area": 1000})
+    assert oks_of(PERSON) != oks_of({**PERSON, "area": 2000})
 
 
 def test_what_else_stands_in_a_result_does_not_matter(tmp_path):
