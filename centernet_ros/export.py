@@ -169,6 +169,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"centernet_ros.export: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("centernet_ros.export: interrupted", file=sys.stderr)
+        return 130
     print(f"{options.out}: agrees with PyTorch to {worst:.1e} of the largest value")
     return 0
 

@@ -21,7 +21,7 @@ from centernet_ros.backends import (
     has_bfloat16,
     open_backend,
 )
-from centernet_ros.benchmark.arguments import make_parser
+from centernet_ros.benchmark.arguments import parse
 from centernet_ros.benchmark.kernels import OPERATOR, time_kernels
 from centernet_ros.benchmark.machine import (
     describe_machine,
@@ -50,7 +50,7 @@ from centernet_ros.tasks import build_task
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; gives the exit status."""
-    options = make_parser(list(COMMANDS)).parse_args(arguments)
+    options = parse(list(COMMANDS), arguments)
     try:
         if options.threads:
             torch.set_num_threads(options.threads)
@@ -58,11 +58,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         machine = describe_machine(device)
         figures = COMMANDS[options.command](options, device)
         if options.json:
-            content = {"command": options.command, "machine": machine, "figures": figures}
+            content = {
+                "command": options.command,
+                "weights": options.weights or "random",
+                "machine": machine,
+                "figures": figures,
+            }
             options.json.write_text(json.dumps(content, indent=2) + "\n")
     except (ValueError, OSError) as error:
         print(f"centernet_ros.benchmark: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("centernet_ros.benchmark: interrupted", file=sys.stderr)
+        return 130
     print(f"\n{machine['gpu'] or machine['processor']}, {machine['threads']} threads")
     if machine["load_before"] > 1:
         print(f"the machine was busy (load {machine['load_before']}): only ratios mean something")
@@ -269,6 +277,7 @@ def _stages(options: argparse.Namespace, device: torch.device) -> list[dict[str,
                 "backbone": preset.backbone,
                 "executor": executor,
                 "precision": precision,
+                "input_size": preset.input_size,
                 "stages": times_of,
             }
         )
@@ -326,10 +335,9 @@ def _cells(trial: Trial) -> list[str]:
 
 def _kernels(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
     """The deformable convolution forward and backward at the shapes of DLA."""
-    divisor = max(1, 512 // options.height)
     figures, rows = [], []
     for found in time_kernels(
-        device, options.batch, repetitions=options.repetitions, divisor=divisor
+        device, options.batch, repetitions=options.repetitions, height=options.height
     ):
         shape = "{}-{} {}x{}".format(*found.channels, found.side, found.side)
         for label, times in found.times.items():

@@ -4,22 +4,68 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from centernet_ros.backends import PRECISIONS
 from centernet_ros.benchmark.rates import RATES
+from centernet_ros.benchmark.timing import LEAST_ROUNDS
 from centernet_ros.models import BACKBONES
 
 DESCRIPTION = "How fast a network runs on this machine, see docs/benchmarks."
 
 
-def make_parser(commands: Sequence[str]) -> argparse.ArgumentParser:
-    """The command line, with the names of the commands.
+DEFAULTS: Mapping[str, object] = {
+    "backbones": list(BACKBONES),
+    "task": "detection2d",
+    "height": 512,
+    "width": 512,
+    "batch": 1,
+    "batches": [1, 2, 4, 8],
+    "rates": RATES,
+    "seconds": 10.0,
+    "cpu_time": False,
+}
 
-    It refuses numbers that nothing can be measured with, and a file that cannot be written
-    afterwards.
+USED_BY = {
+    "weights": ("table", "executors", "stages", "node"),
+    "backbones": ("table", "executors", "stages", "node"),
+    "task": ("table", "executors", "stages", "node"),
+    "batch": ("executors", "kernels"),
+    "batches": ("table",),
+    "image": ("node",),
+    "rates": ("node",),
+    "seconds": ("node",),
+    "precisions": ("executors",),
+    "cpu_time": ("executors",),
+}
+"""Commands that look at an option; all look at the others."""
+
+OF_RANDOM_NETWORKS = ("backbones", "task", "height", "width")
+
+
+def parse(commands: Sequence[str], arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options of the command line, with the names of the commands.
+
+    It refuses numbers that nothing can be measured with, a file that cannot be written afterwards,
+    and what the command would not look at.
     """
+    parser = _make_parser(commands)
+    options = parser.parse_args(arguments)
+    given = [name for name in (*DEFAULTS, *USED_BY) if getattr(options, name) is not None]
+    for name in given:
+        option = f"--{name.replace('_', '-')}"
+        if options.command not in USED_BY.get(name, commands):
+            parser.error(f"{option} is of {', '.join(USED_BY[name])}, not of {options.command}")
+        if options.weights and name in OF_RANDOM_NETWORKS:
+            parser.error(f"{option} is of networks with random weights: leave out it or --weights")
+    for name, value in DEFAULTS.items():
+        if name not in given:
+            setattr(options, name, value)
+    return options
+
+
+def _make_parser(commands: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m centernet_ros.benchmark", description=DESCRIPTION, allow_abbrev=False
     )
@@ -30,23 +76,17 @@ def make_parser(commands: Sequence[str]) -> argparse.ArgumentParser:
         "image; node: a process at several rates of images; kernels: deformable convolution",
     )
     parser.add_argument("--weights", help="a weights file, instead of random weights")
-    parser.add_argument("--backbones", nargs="+", choices=BACKBONES, default=list(BACKBONES))
-    parser.add_argument(
-        "--task", choices=["detection2d", "detection3d", "pose"], default="detection2d"
-    )
-    parser.add_argument("--height", type=_positive, default=512, help="of the input, in pixels")
-    parser.add_argument("--width", type=_positive, default=512, help="of the input, in pixels")
-    parser.add_argument("--batch", type=_positive, default=1, help="of `executors`, `kernels`")
-    parser.add_argument(
-        "--batches", type=_positive, nargs="+", default=[1, 2, 4, 8], help="of `table`"
-    )
+    parser.add_argument("--backbones", nargs="+", choices=BACKBONES)
+    parser.add_argument("--task", choices=["detection2d", "detection3d", "pose"])
+    parser.add_argument("--height", type=_positive, help="of the input, in pixels; 512")
+    parser.add_argument("--width", type=_positive, help="of the input, in pixels; 512")
+    parser.add_argument("--batch", type=_positive, help="of `executors`, `kernels`; 1")
+    parser.add_argument("--batches", type=_positive, nargs="+", help="of `table`; 1 2 4 8")
     parser.add_argument(
         "--image", type=_size, help="WIDTHxHEIGHT of the camera of `node`; by default the input's"
     )
-    parser.add_argument(
-        "--rates", type=_above_zero, nargs="+", default=RATES, help="images a second, `node`"
-    )
-    parser.add_argument("--seconds", type=_above_zero, default=10.0, help="of each rate of `node`")
+    parser.add_argument("--rates", type=_above_zero, nargs="+", help="images a second, `node`")
+    parser.add_argument("--seconds", type=_above_zero, help="of each rate of `node`; 10")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     parser.add_argument(
         "--precisions",
@@ -62,6 +102,7 @@ def make_parser(commands: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--cpu-time",
         action="store_true",
+        default=None,
         help="count the processor's work and not the waiting, for `executors` with one thread",
     )
     parser.add_argument("--json", type=_new_file, help="file for the figures")
@@ -98,8 +139,8 @@ def _positive(text: str) -> int:
 
 
 def _several(text: str) -> int:
-    """Repetitions: a ratio needs two."""
-    return _whole(text, 2)
+    """Repetitions of which a ratio can be told."""
+    return _whole(text, LEAST_ROUNDS)
 
 
 def _above_zero(text: str) -> float:

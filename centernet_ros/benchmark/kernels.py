@@ -36,12 +36,12 @@ class KernelTimes:
 
 
 def time_kernels(
-    device: torch.device, batch: int, *, repetitions: int, divisor: int = 1
+    device: torch.device, batch: int, *, repetitions: int, height: int = 512
 ) -> list[KernelTimes]:
-    """Times at the shapes of `dla34`, their sides divided by `divisor`."""
+    """Times at the shapes of `dla34` for an input of this height and width."""
     figures = []
     for channels, outputs, full_side in DLA_SHAPES:
-        side = max(1, full_side // divisor)
+        side = max(1, full_side * height // 512)
         runs = {
             label: _run(convolution, device, dtype, (batch, channels, outputs, side))
             for label, (convolution, dtype) in _implementations(device).items()

@@ -11,8 +11,11 @@ import numpy as np
 
 Run = Callable[[], object]
 
-CONFIDENCE = 1.96
-"""Standard errors around a mean that hold it 95 times in 100."""
+DOUBT = 0.05
+"""How often the bounds of a ratio may miss it, at most."""
+
+LEAST_ROUNDS = 6
+"""Fewer cannot bound a median so surely: all of five lie on one side of it once in 16 times."""
 
 
 @dataclass(frozen=True)
@@ -108,22 +111,32 @@ def measure(
 def speed_up(baseline: Times, other: Times) -> Ratio:
     """How many times faster `other` is than `baseline`, of times taken in turns.
 
-    The geometric mean of the ratios of each round: what slows a round slows both.
+    The median of the ratios of each round: what slows a round slows both, and one disturbance does
+    not move it.
 
     Raises:
-        ValueError: The times were not taken in turns, or only once.
+        ValueError: The times were not taken in turns, or too few times.
     """
-    if len(baseline.seconds) != len(other.seconds) or len(other.seconds) < 2:
+    if len(baseline.seconds) != len(other.seconds) or len(other.seconds) < LEAST_ROUNDS:
         raise ValueError(
             f"{len(baseline.seconds)} and {len(other.seconds)} repetitions: a ratio needs as many "
-            "of both, at least 2"
+            f"of both, at least {LEAST_ROUNDS}"
         )
-    logs = [math.log(a / b) for a, b in zip(baseline.seconds, other.seconds, strict=True)]
-    # The middle of the rounds: one disturbance must not move the estimate.
-    middle = float(np.median(logs))
-    deviation = 1.4826 * float(np.median(np.abs(np.array(logs) - middle)))
-    error = CONFIDENCE * 1.2533 * deviation / math.sqrt(len(logs))
-    return Ratio(math.exp(middle), math.exp(middle - error), math.exp(middle + error))
+    ratios = sorted(a / b for a, b in zip(baseline.seconds, other.seconds, strict=True))
+    rank = _bound_of_median(len(ratios))
+    return Ratio(float(np.median(ratios)), ratios[rank], ratios[-1 - rank])
+
+
+def _bound_of_median(count: int) -> int:
+    """Index of the sorted sample, from either end, that bounds the median of what it is drawn from.
+
+    The number of samples below the median is binomial, whatever their distribution.
+    """
+    missed, rank = 0.5**count, 0
+    while 2 * (missed + math.comb(count, rank + 1) * 0.5**count) <= DOUBT:
+        rank += 1
+        missed += math.comb(count, rank) * 0.5**count
+    return rank
 
 
 def winner(times: Mapping[str, Times]) -> str | None:

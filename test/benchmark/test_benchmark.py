@@ -12,13 +12,14 @@ import torch
 from centernet_ros.benchmark import __main__ as command_line
 from centernet_ros.benchmark import subjects
 from centernet_ros.benchmark.__main__ import main
+from centernet_ros.benchmark.kernels import time_kernels
 from centernet_ros.benchmark.subjects import BASELINE, eager, random_model, time_executors
 from centernet_ros.benchmark.timing import measure, speed_up
 from centernet_ros.models.deform_conv import DeformConv, deform_conv_by_lookup
 from centernet_ros.presets import ModelPreset
 
 CPU = torch.device("cpu")
-SMALL = ["--height", "64", "--width", "64", "--repetitions", "2", "--device", "cpu"]
+SMALL = ["--height", "64", "--width", "64", "--repetitions", "6", "--device", "cpu"]
 
 
 @pytest.fixture
@@ -70,6 +71,8 @@ def test_machine_and_versions_come_along(run):
     assert machine["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert machine["threads"] == torch.get_num_threads()
     assert machine["processor"] in said.out
+    assert content["weights"] == "random"
+    assert content["figures"][0]["input_size"] == [64, 64]
     assert set(content["figures"][0]["stages"]) == {
         "prepare",
         "network",
@@ -88,16 +91,48 @@ def test_the_deformable_convolution_by_itself(run):
     assert ours["speed_up"][0] > 0
 
 
-def test_errors_are_one_line(run):
-    status, said, content = run("stages", "--weights", "nothing.safetensors")
-    assert (status, content) == (1, None)
-    assert "centernet_ros.benchmark: weights file nothing.safetensors does not exist" in said.err
+def test_kernels_of_a_wide_input(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        command_line, "time_kernels", lambda *_, height, **__: asked.append(height) or []
+    )
+    assert main(["kernels", "--height", "384", "--device", "cpu"]) == 0
+    assert asked == [384]
+    (largest, *_) = time_kernels(CPU, 1, repetitions=6, height=24)
+    assert largest.side == 6
+
+
+def test_errors_are_one_line(tmp_path, capsys):
+    file = tmp_path / "figures.json"
+    assert main(["stages", "--weights", "nothing.safetensors", "--json", str(file)]) == 1
+    assert not file.exists()
+    message = "centernet_ros.benchmark: weights file nothing.safetensors does not exist"
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["stages", "--weights", "mine.safetensors", "--height", "64"],
+            "--height is of networks with random weights: leave out it or --weights",
+        ),
+        (["stages", "--batch", "4"], "--batch is of executors, kernels, not of stages"),
+        (["table", "--cpu-time"], "--cpu-time is of executors, not of table"),
+        (["kernels", "--weights", "w"], "--weights is of table, executors, stages, node, not of"),
+    ],
+)
+def test_what_a_command_does_not_look_at_is_refused(capsys, arguments, message):
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--repetitions", "1", "'1', expected a whole number from 2 on"),
+        ("--repetitions", "5", "'5', expected a whole number from 6 on"),
         ("--batch", "0", "'0', expected a whole number from 1 on"),
         ("--batches", "0", "'0', expected a whole number from 1 on"),
         ("--height", "0", "'0', expected a whole number from 1 on"),
@@ -192,7 +227,7 @@ WITHOUT = """
 import sys
 sys.modules["torchvision"] = None  # as where it does not fit PyTorch
 from centernet_ros.benchmark.__main__ import main
-size = ["--height", "32", "--width", "32", "--repetitions", "2", "--device", "cpu"]
+size = ["--height", "32", "--width", "32", "--repetitions", "6", "--device", "cpu"]
 network = ["--backbones", "resnet18_pyramid16"]
 assert main(["stages", *network, *size]) == 0
 assert main(["executors", *network, *size, "--precisions", "float32"]) == 1

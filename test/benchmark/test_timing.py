@@ -57,7 +57,19 @@ def test_equal_things_have_no_winner():
         ratio = speed_up(times["a"], times["b"])
         false_claims += winner(times) is not None
         assert str(ratio).endswith("within the noise") != ratio.decided
-    assert false_claims < 15
+    assert false_claims <= 10
+
+
+@pytest.mark.parametrize("count", [6, 7, 9, 20, 41])
+def test_bounds_hold_the_ratio_as_often_as_they_say(count):
+    """Also where times are far from normal: rare, long disturbances."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(2000):
+        times = rng.lognormal(0, 0.1, (2, count)) * np.where(rng.random((2, count)) < 0.1, 3, 1)
+        ratio = speed_up(*(Times(tuple(values)) for values in times))
+        held += ratio.low < 1 < ratio.high
+    assert held / 2000 > 0.94
 
 
 def test_winner_beats_all_others():
@@ -66,7 +78,7 @@ def test_winner_beats_all_others():
     assert winner({"slow": slow, "fast": fast, "near": near}) is None
 
 
-@pytest.mark.parametrize("counts", [(3, 4), (1, 1)])
+@pytest.mark.parametrize("counts", [(7, 8), (5, 5)])
 def test_ratio_needs_pairs(counts):
     with pytest.raises(ValueError, match=f"{counts[0]} and {counts[1]} repetitions: a ratio needs"):
         speed_up(*(Times((1.0,) * count) for count in counts))
