@@ -16,7 +16,7 @@ IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".jp2", ".avif"),
 )
-"""Endings, in small letters, of the files that are taken for images."""
+"""File extensions, in lower case, of the files that are taken for images."""
 
 MAX_PIXELS = 1 << 27
 """Pixels of a JPEG or PNG: ten times those of most cameras, and 400 MB of memory."""

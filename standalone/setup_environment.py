@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -86,6 +87,16 @@ def check_distribution(name: str) -> None:
     if missing:
         packages = " ".join(dict.fromkeys(missing))
         raise SetupError(f"ROS 2 {name} lacks what is needed: sudo apt install {packages}")
+
+
+def check_wheels() -> None:
+    """See that PyPI's packages of ROS 2 exist for this machine."""
+    system, processor = platform.system(), platform.machine()
+    if (system, processor) != ("Linux", "x86_64"):
+        raise SetupError(
+            f"ROS 2 on PyPI is for Linux on x86_64, this is {system} on {processor}: install a ROS 2 "
+            "distribution, source its setup.bash, and run make again"
+        )
 
 
 def venv_python() -> Path:
@@ -197,6 +208,8 @@ def fingerprint(distribution: str | None) -> str:
 def set_up(distribution: str | None, stamp: Path) -> None:
     if distribution:
         check_distribution(distribution)
+    else:
+        check_wheels()
     check_machine()
     LOG.parent.mkdir(exist_ok=True)
     with (LOG.parent / "setup.lock").open("w") as lock:

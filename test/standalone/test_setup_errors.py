@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -87,6 +88,14 @@ def test_no_headers(monkeypatch, capsys, tmp_path):
     (line,) = said
     assert "Python.h" in line
     assert line.endswith(f"sudo apt install python3.{sys.version_info.minor}-dev")
+
+
+def test_no_packages_for_this_processor(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    status, said = call_main(monkeypatch, capsys, tmp_path / "stamp")
+    assert status == 1
+    (line,) = said
+    assert "this is Linux on aarch64: install a ROS 2 distribution, source its setup.bash" in line
 
 
 def test_no_venv_module(monkeypatch, capsys, tmp_path):
