@@ -94,8 +94,8 @@ def check_wheels() -> None:
     system, processor = platform.system(), platform.machine()
     if (system, processor) != ("Linux", "x86_64"):
         raise SetupError(
-            f"ROS 2 on PyPI is for Linux on x86_64, this is {system} on {processor}: install a ROS 2 "
-            "distribution, source its setup.bash, and run make again"
+            f"ROS 2 on PyPI is for Linux on x86_64, this is {system} on {processor}: install a "
+            "ROS 2 distribution, source its setup.bash, and run make again"
         )
 
 

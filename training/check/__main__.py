@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DataError as error:
         print(f"training.check: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("training.check: interrupted", file=sys.stderr)
+        return 130
     print(f"samples: {options.sheet}")
     return int(any(finding.is_error for finding in findings))
 
