@@ -104,10 +104,8 @@ def _check_data_options(options: argparse.Namespace) -> None:
         raise ValueError("--set changes a run's configuration: give its YAML as --data")
     if options.folder and (not options.data or suffix in RUNS or options.data.is_dir()):
         raise ValueError("--folder tells where the images of a JSON file lie: give it as --data")
-    if options.list and (not options.data or suffix in (*RUNS, ".json")):
-        raise ValueError(
-            "--list chooses images of a folder in VOC's or KITTI's form: give it as --data"
-        )
+    if options.list and (not options.data or suffix in RUNS):
+        raise ValueError("--list chooses images of a folder or JSON file: give it as --data")
 
 
 def data_of(options: argparse.Namespace) -> DataConfig:
@@ -126,7 +124,8 @@ def data_of(options: argparse.Namespace) -> DataConfig:
         return load_config(path, options.set).data
     source: CocoSource | VocSource | KittiSource | None = None
     if path.suffix == ".json":
-        source = CocoSource(str(path), str(options.folder or path.parent))
+        list_file = str(path.parent / options.list) if options.list else ""
+        source = CocoSource(str(path), str(options.folder or path.parent), list_file)
     elif (path / "Annotations").is_dir():
         source = VocSource((str(path),), options.list)
     for folder in (path, path / "training"):
@@ -208,7 +207,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--data", type=Path, help="configuration of a run, or data; by default the street world")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override in the YAML")
     add("--folder", type=Path, help="folder of the images of a JSON file")
-    add("--list", default="", help="list of the images to measure on, below a folder")
+    add("--list", default="", help="list of the images to measure on, below the data's folder")
     add("--seed", type=int, help=f"seed of the street images (default: {STREET_SEED})")
     add("--images", type=int, help=f"number of street images (default: {STREET_IMAGES})")
     add("--threshold", type=float, default=0.0, help="least score of a result (default: 0)")

@@ -59,6 +59,16 @@ def test_coco_data_may_lack_a_class(tmp_path, coco):
     assert main(["files", "coco", str(coco.annotations), str(tmp_path / "out/results.json")]) == 0
 
 
+def test_a_list_chooses_images_of_a_json_file(tmp_path, coco, boxes):
+    chosen = coco.content["images"][0]
+    (coco.annotations.parent / "chosen.txt").write_text(chosen["file_name"] + "\n")
+    options = ("--data", coco.annotations, "--folder", coco.images, "--list", "chosen.txt")
+
+    assert evaluate(boxes, *options, "--results", tmp_path / "out") == 0
+    entries = figures(tmp_path / "out" / "results.json")
+    assert {entry["image_id"] for entry in entries} == {chosen["id"]}
+
+
 def test_voc_data_in_folders_and_its_result_files(tmp_path, voc):
     voc.write("camera/three", ("cat", 0, (1, 1, 32, 24)))
     (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
@@ -193,8 +203,7 @@ def test_poses_of_the_street_have_no_result_files(tmp_path, capsys):
         (("--data", "run.yaml", "--folder", "x"), "--folder tells where the images of a JSON"),
         (("--data", "/", "--folder", "x"), "--folder tells where the images of a JSON file lie"),
         (("--folder", "x"), "--folder tells where the images of a JSON file lie"),
-        (("--list", "x"), "--list chooses images of a folder in VOC's or KITTI's form"),
-        (("--data", "a.json", "--list", "x"), "--list chooses images of a folder"),
+        (("--list", "x"), "--list chooses images of a folder or JSON file"),
         (("--data", "run.yaml", "--list", "x"), "--list chooses images of a folder"),
         (("--json", "no/such/folder/a.json"), "--json no/such/folder/a.json: the folder no/such/"),
         (("--json", "/"), "--json / is a folder; name a file"),
