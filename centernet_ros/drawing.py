@@ -5,9 +5,11 @@ from __future__ import annotations
 import colorsys
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from centernet_ros.clipping import (
     FAR_OUT,
@@ -51,8 +53,13 @@ EDGES = (
 )
 """Edges of a 3D box between the corners of `Detections3D.corners`."""
 
+Plate = tuple[int, int, int, int]
+"""x1, y1, x2, y2 in pixels: of a label's plate, or of the box that it stands at."""
+
 FRONT = (0, 1, 5, 4)
 """Corners of a 3D box's front face, in order."""
+
+FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 SUB_PIXEL_BITS = 4
 """OpenCV takes coordinates as whole numbers of 1/16 pixel."""
@@ -123,12 +130,19 @@ def draw_boxes_3d(
     thickness = line_width(image)
     farthest_first = detections.locations[:, 2].argsort(descending=True).tolist()
     for i in farthest_first:
-        if len(segments[i]):
-            left, top = segments[i].min(axis=(0, 1))
-            draw_label(canvas, texts[i], (round(left), round(top)), colours[i])
-    for i in farthest_first:
         fill_polygon(canvas, faces[i], colours[i])
+    seen = [i for i in range(len(detections)) if len(segments[i])]
+    plates = place_labels(
+        canvas,
+        [texts[i] for i in seen],
+        [_extent(segments[i]) for i in seen],
+        [colours[i] for i in seen],
+    )
+    # Between the fills, which would tint the plates, and the lines, which the plates would hide.
+    draw_plates(canvas, plates)
+    for i in farthest_first:
         draw_lines(canvas, segments[i], colours[i], thickness)
+    draw_texts(canvas, [plate for plate in plates if plate.free])
     return canvas
 
 
@@ -180,18 +194,85 @@ def _mean_side(image: Image) -> float:
     return math.sqrt(image.shape[0] * image.shape[1])
 
 
-def draw_label(canvas: Image, text: str, corner: tuple[int, int], colour: Colour) -> None:
-    """Text on a filled plate above a box's corner, moved inside where the image ends."""
-    scale, thickness = max(0.35, _mean_side(canvas) / 1400), line_width(canvas)
-    (width, height), baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
-    left = int(np.clip(corner[0], 0, max(0, canvas.shape[1] - width)))
-    bottom = max(corner[1], height + baseline)
-    plate = (left, bottom - height - baseline), (left + width, bottom)
-    cv2.rectangle(canvas, *plate, colour, cv2.FILLED)
-    luminance = 0.114 * colour[0] + 0.587 * colour[1] + 0.299 * colour[2]
-    ink = (0, 0, 0) if luminance > 127 else (255, 255, 255)
-    origin = (left, bottom - baseline)
-    cv2.putText(canvas, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, thickness, cv2.LINE_AA)
+@dataclass(frozen=True)
+class Label:
+    """A text on a plate.
+
+    Attributes:
+        text: one line.
+        plate: x1, y1, x2, y2 in pixels.
+        baseline: pixels of the plate below the line that the letters stand on.
+        colour: of the plate.
+        free: whether the plate overlaps none of a better result.
+    """
+
+    text: str
+    plate: Plate
+    baseline: int
+    colour: Colour
+    free: bool
+
+
+def place_labels(
+    canvas: Image, texts: Sequence[str], boxes: Sequence[Plate], colours: Sequence[Colour]
+) -> list[Label]:
+    """Where texts stand, best first: each where it hides none of a better one, if possible.
+
+    A plate stands above its box, else inside the box's top edge, else below the box, else above the
+    plate that took its place, and moves inside where the image ends. Where all are taken, it goes
+    under the better ones.
+    """
+    labels: list[Label] = []
+    taken = np.zeros((len(texts), 4), np.int64)
+    scale, thickness = _letters(canvas)
+    for i, (text, box, colour) in enumerate(zip(texts, boxes, colours, strict=True)):
+        (width, height), baseline = cv2.getTextSize(text, FONT, scale, thickness)
+        places = _places(box, (height + baseline, width), canvas)
+        free = _are_free(np.array(places), taken[:i])
+        chosen = free.index(True) if any(free) else 0
+        taken[i] = places[chosen]
+        labels.append(Label(text, places[chosen], baseline, colour, free[chosen]))
+    return labels
+
+
+def draw_plates(canvas: Image, labels: Sequence[Label]) -> None:
+    """The plates of labels, best on top, and the texts of those that better ones may hide."""
+    for label in reversed(labels):
+        cv2.rectangle(canvas, label.plate[:2], label.plate[2:], label.colour, cv2.FILLED)
+        if not label.free:
+            draw_texts(canvas, [label])
+
+
+def draw_texts(canvas: Image, labels: Sequence[Label]) -> None:
+    """The texts of labels: those of free ones come last, so that no line strikes them out."""
+    scale, thickness = _letters(canvas)
+    for label in labels:
+        blue, green, red = label.colour
+        ink = (0, 0, 0) if 0.114 * blue + 0.587 * green + 0.299 * red > 127 else (255, 255, 255)
+        origin = label.plate[0], label.plate[3] - label.baseline
+        cv2.putText(canvas, label.text, origin, FONT, scale, ink, thickness, cv2.LINE_AA)
+
+
+def _letters(canvas: Image) -> tuple[float, int]:
+    """Scale of the font, and pixels of a stroke."""
+    return max(0.35, _mean_side(canvas) / 1400), line_width(canvas)
+
+
+def _places(box: Plate, size: tuple[int, int], canvas: Image) -> list[Plate]:
+    """Where a plate of height, width may stand at a box, the best place first."""
+    height, width = size
+    left = max(0, min(box[0], canvas.shape[1] - width))
+    tops = [max(box[1] - height, 0), max(box[1], 0), box[3], box[1] - 2 * height]
+    inside = [top for top in tops if 0 <= top <= canvas.shape[0] - height]
+    return [(left, top, left + width, top + height) for top in inside or tops[:1]]
+
+
+def _are_free(places: NDArray[np.int64], taken: NDArray[np.int64]) -> list[bool]:
+    """Which of the places (N, 4) overlap none of those taken (M, 4): x1, y1, x2, y2 of each."""
+    starts_before = taken[:, :2] < places[:, None, 2:]
+    ends_after = taken[:, 2:] > places[:, None, :2]
+    apart = ~np.all(starts_before & ends_after, axis=2)
+    return [bool(value) for value in np.all(apart, axis=1)]
 
 
 def draw_lines(canvas: Image, segments: Floats, colour: Colour, thickness: int) -> None:
@@ -235,17 +316,23 @@ def _draw_boxes(
     thickness = line_width(canvas)
     # A million pixels away is out of sight all the same.
     boxes = detections.boxes.nan_to_num(nan=-FAR_OUT).clamp(-FAR_OUT, FAR_OUT)
-    corners = boxes.round().int().tolist()
+    corners: list[Plate] = boxes.round().int().tolist()
     labels = detections.labels.tolist()
     colours = [class_colour(class_names[label], label) for label in labels]
-    worst_first = range(len(detections) - 1, -1, -1)
-    for i in worst_first:
-        draw_label(canvas, texts[i], (corners[i][0], corners[i][1]), colours[i])
+    plates = place_labels(canvas, texts, corners, colours)
+    draw_plates(canvas, plates)
     # After all the plates, which would hide the boxes of small neighbours.
-    for i in worst_first:
-        x1, y1, x2, y2 = corners[i]
-        cv2.rectangle(canvas, (x1, y1), (x2, y2), colours[i], thickness, cv2.LINE_AA)
+    for i in range(len(detections) - 1, -1, -1):
+        cv2.rectangle(canvas, corners[i][:2], corners[i][2:], colours[i], thickness, cv2.LINE_AA)
+    draw_texts(canvas, [plate for plate in plates if plate.free])
     return canvas
+
+
+def _extent(segments: Floats) -> Plate:
+    """The upright box around lines (N, 2, 2)."""
+    left, top = segments.min(axis=(0, 1)).round().astype(int).tolist()
+    right, bottom = segments.max(axis=(0, 1)).round().astype(int).tolist()
+    return left, top, right, bottom
 
 
 def _draw_joint(canvas: Image, point: Floats, colour: Colour, thickness: int) -> None:

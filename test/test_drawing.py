@@ -13,6 +13,7 @@ from centernet_ros.drawing import (
     class_colour,
     draw_detections,
     draw_results,
+    place_labels,
 )
 from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, Poses
 from centernet_ros.tasks.pose.joints import JOINT_NAMES, Side
@@ -58,6 +59,60 @@ def test_label_moves_inside_at_the_corner():
     # The plate of a box that begins above the image lies on the first rows.
     assert (drawn[:10] == CLASS_COLOURS["car"]).all(axis=-1).any()
     assert (drawn[5:10, 90:120] != 90).any()
+
+
+def plates(*rows, size=(120, 160)):
+    """Plates of labels at these boxes, the best first: x1, y1, x2, y2 of each."""
+    labels = place_labels(grey(*size), ["car 0.90"] * len(rows), rows, [(0, 158, 255)] * len(rows))
+    return [label.plate for label in labels]
+
+
+def test_labels_give_way_to_better_ones():
+    """Above, else inside the top edge, else below, else a plate higher; all of the same size."""
+    box = (40, 60, 100, 90)
+    above, inside, below, higher, hidden = plates(*[box] * 5)
+    height = above[3] - above[1]
+    assert above == hidden == (40, 60 - height, above[2], 60)
+    assert inside[1] == 60
+    assert below[1] == 90
+    assert higher[3] == above[1]
+    assert {(right - left, bottom - top) for left, top, right, bottom in (inside, below)} == {
+        (above[2] - above[0], height)
+    }
+
+
+def test_labels_of_neighbours_do_not_overlap():
+    rows = [(x, 50, x + 20, 100) for x in (10, 30, 50)]
+    first, second, third = plates(*rows)
+    for one, other in ((first, second), (second, third), (first, third)):
+        assert one[2] <= other[0] or one[3] <= other[1] or other[3] <= one[1]
+
+
+def test_labels_stay_inside_the_image():
+    for left, top, right, bottom in plates(*[(120, 5, 158, 118)] * 4):
+        assert left >= 0
+        assert top >= 0
+        assert right <= 160
+        assert bottom <= 120
+
+
+def test_the_best_label_is_on_top_where_all_places_are_taken():
+    drawn = draw_detections(grey(), boxes(*[[40, 60, 100, 90]] * 5, labels=[1, 0, 0, 0, 0]), NAMES)
+    left, top, right, bottom = plates((40, 60, 100, 90))[0]
+    plate = drawn[top + 1 : bottom, left + 1 : right]
+    assert (plate == CLASS_COLOURS["car"]).all(axis=-1).mean() > 0.3
+    assert not (plate == CLASS_COLOURS["pedestrian"]).all(axis=-1).any()
+
+
+def test_no_line_strikes_a_text_out():
+    """The top edge of a worse box passes through the better one's label."""
+    best = [40, 60, 100, 90]
+    alone = draw_detections(grey(), boxes(best), NAMES)
+    letters = alone.sum(axis=-1) < 200
+    assert letters[53].any()
+    both = draw_detections(grey(), boxes(best, [20, 53, 150, 110], labels=[1, 0]), NAMES)
+    assert (both[letters].sum(axis=-1) < 230).all()
+    assert (both[53, 120] != 90).any()
 
 
 def test_input_stays_as_it_is():
@@ -213,7 +268,9 @@ def draw_text(box):
     """The text of the only label that drawing a box writes."""
     texts = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(drawing, "draw_label", lambda canvas, text, *_: texts.append(text))
+        patch.setattr(
+            drawing, "draw_texts", lambda canvas, labels: texts.extend(x.text for x in labels)
+        )
         draw_results(grey(240, 320), box, NAMES, camera())
     (text,) = texts
     return text
@@ -240,6 +297,26 @@ def test_the_nearest_box_is_on_top():
     drawn = draw_results(grey(240, 320), both, NAMES, camera())
     x, y = camera().project(near.corners())[0, 4].round().int().tolist()
     assert is_car(drawn[y, x])
+
+
+def test_no_front_tints_a_label():
+    """A far car's label stands before the front of a near one, whose own label is elsewhere."""
+    far, near = car(0.0, 20.0, yaw=math.pi / 2), car(0.0, 6.0, yaw=math.pi / 2)
+    far.scores[:], near.scores[:], near.labels[:] = 0.9, 0.5, 2
+    drawn = draw_results(
+        grey(240, 320), Detections3D.concatenate([far, near]), NAMES, camera(240, 320)
+    )
+    (label,) = plates(outline(far), size=(240, 320))
+    left, top, right, bottom = label
+    plate = drawn[top + 1 : bottom, left + 1 : right].reshape(-1, 3)
+    assert (plate == CLASS_COLOURS["car"]).all(axis=-1).mean() > 0.4
+    assert not (plate == 90).all(axis=-1).any()
+
+
+def outline(box):
+    """x1, y1, x2, y2 in pixels around a 3D box."""
+    corners = camera(240, 320).project(box.corners())[0].round().int()
+    return (*corners.amin(0).tolist(), *corners.amax(0).tolist())
 
 
 def test_without_a_camera_a_3d_box_is_drawn_as_its_2d_box():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 EPILOG = """\
 A source is one or several image files, a folder of images, a video, a rosbag2 folder (sqlite3 or
-mcap), or a folder of KITTI's object data set (with image_2).
+mcap), or a folder of KITTI's object data set (with image_2, or with training that has it).
 
 exit status: 0 all images done; 1 some could not be used, all others are done; 2 nothing done
 (options, weights, source); 130 interrupted or told to end, the results so far
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--threshold",
         type=_score,
-        help="least score of a result (default: 0.3 in pictures and JSON, 0 in COCO's and 0.2 in "
+        help="minimum score of a result (default: 0.3 in pictures and JSON, 0 in COCO's and 0.2 in "
         "KITTI's format, as their metrics want it)",
     )
     parser.add_argument("--flip", action="store_true", help="look at the mirrored image too")
@@ -66,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--nms", action="store_true", help="soft-NMS, also at a single scale")
     _add_camera(parser)
+    parser.add_argument(
+        "--list",
+        metavar="FILE",
+        help="names of the images of a folder to take, one a line: a file, also below the folder "
+        "or beside it, or a name in ImageSets (default: all)",
+    )
     parser.add_argument("--topic", help="image topic of a bag (default: its first)")
     parser.add_argument(
         "--annotations", type=Path, help="COCO file that numbers images and classes"
@@ -104,17 +110,25 @@ def _add_camera(parser: argparse.ArgumentParser) -> None:
 
 
 def _focal_length(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is no focal length; expected pixels")
     return value
 
 
 def _score(text: str) -> float:
-    value = float(text)
+    value = _number(text)
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"{text} is no score; expected a number such as 0.3")
     return value
+
+
+def _number(text: str) -> float:
+    """The number in a text; none (NaN) where there is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Cameras of images: from KITTI's calib files, and from the YAML files of ROS."""
+"""Cameras of images: from KITTI's calib files, and from the YAML files of ROS and OpenCV."""
 
 from __future__ import annotations
 
@@ -20,13 +20,28 @@ Look = Callable[[Image], tuple[Image, CameraIntrinsics]]
 """An image as a pinhole camera sees it, and that camera; a `CalibrationError` where the image does
 not fit the calibration."""
 
+FILE_KEYS = (
+    *("image_width", "image_height", "camera_matrix", "projection_matrix"),
+    *("distortion_coefficients", "rectification_matrix"),
+)
+"""Width, height, K, P, D and R as camera_calibration calls them, and OpenCV those that it has."""
+
+MESSAGE_KEYS = ("width", "height", "k", "p", "d", "r")
+"""The same in a shown camera_info."""
+
+OPENCV = "%YAML:1.0"
+"""First line of OpenCV's files, which are no YAML only by this line and the type of a matrix."""
+
+NOT_SET = (0.0,) * 12
+"""P where only K and D are known."""
+
 
 def read_camera(path: Path, *, undistort: bool = False, rescale: bool = False) -> Look:
     """The camera that a file describes.
 
     Args:
         path: a calib file of KITTI's object data set, or a YAML file as ROS's camera_calibration
-            writes it, or as `ros2 topic echo --once` shows a camera_info.
+            or OpenCV's calibration writes it, or as `ros2 topic echo --once` shows a camera_info.
         undistort: take the images for raw ones, and rectify them; needs a YAML file.
         rescale: take an image of another size than the calibrated one, but of the same shape, for
             the whole image resized; without, it does not fit.
@@ -93,45 +108,65 @@ def look_through(
 
 
 def _parse_yaml(text: str) -> Calibration:
-    """A calibration in either form of ROS.
+    """A calibration in either form of ROS, or in OpenCV's.
 
     Raises:
         ValueError: It is in none; the message names the key.
     """
+    of_opencv = text.startswith(OPENCV)
+    if of_opencv:
+        text = text.removeprefix(OPENCV).replace("!!opencv-matrix", "")
     try:
         content = next(iter(yaml.safe_load_all(text)), None)
     except yaml.YAMLError as error:
         raise ValueError(f"it is no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, Mapping):
         raise ValueError("it is neither a KITTI calib file (no P2) nor a camera_info in YAML")
-    if "image_width" in content:
-        width, height = "image_width", "image_height"
-        k, p, d, r = (
-            *("camera_matrix", "projection_matrix"),
-            *("distortion_coefficients", "rectification_matrix"),
-        )
-    else:
-        width, height, k, p, d, r = "width", "height", "k", "p", "d", "r"
+    width, height, k, p, d, r = FILE_KEYS if "image_width" in content else MESSAGE_KEYS
+    coefficients = _numbers(content, d, None, default=())
     return Calibration(
-        width=int(_numbers(content, width, 1)[0]),
-        height=int(_numbers(content, height, 1)[0]),
+        width=_whole(content, width),
+        height=_whole(content, height),
         k=_numbers(content, k, 9),
-        p=_numbers(content, p, 12),
-        d=_numbers(content, d, None, default=()),
-        distortion_model=str(content.get("distortion_model", "plumb_bob")),
+        p=_numbers(content, p, 12, default=NOT_SET if of_opencv else None),
+        d=coefficients,
+        distortion_model=_model(content, coefficients),
         r=_numbers(content, r, 9, default=IDENTITY),
         **_window(content),
     )
+
+
+def _model(content: Mapping[str, Any], d: Sequence[float]) -> str:
+    """What the distortion coefficients mean, also where the file does not tell it, as OpenCV's."""
+    model = "plumb_bob" if len(d) <= 5 else "rational_polynomial"
+    if content.get("fisheye_model"):
+        model = "equidistant"
+    return str(content.get("distortion_model", model))
 
 
 def _window(content: Mapping[str, Any]) -> dict[str, Any]:
     """Binning and region of interest, which the files of camera_calibration do not have."""
     roi = content.get("roi") or {}
     sides = ("x_offset", "y_offset", "width", "height")
+    if not isinstance(roi, Mapping):
+        raise ValueError(f"key 'roi' holds {roi!r}, expected {', '.join(sides)}")
+    of_roi = {f"roi.{side}": roi.get(side) for side in sides}
     return {
-        "binning": tuple(int(content.get(f"binning_{axis}", 0)) for axis in "xy"),
-        "roi": tuple(int(roi.get(side, 0)) for side in sides),
+        "binning": tuple(_whole(content, f"binning_{axis}", default=0) for axis in "xy"),
+        "roi": tuple(_whole(of_roi, key, default=0) for key in of_roi),
     }
+
+
+def _whole(content: Mapping[str, Any], key: str, default: int | None = None) -> int:
+    """The whole number under a key.
+
+    Raises:
+        ValueError: There is no such key, or something else under it.
+    """
+    (number,) = _numbers(content, key, 1, default=None if default is None else (float(default),))
+    if not number.is_integer():
+        raise ValueError(f"key {key!r} holds {number:g}, expected a whole number")
+    return int(number)
 
 
 def _numbers(

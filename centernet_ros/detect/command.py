@@ -47,6 +47,9 @@ from centernet_ros.tasks.pose import Pose
 DONE, PARTLY, NOTHING, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses."""
 
+FILE_OPTIONS = ("weights", "annotations", "calib")
+"""Options that name a file to read."""
+
 
 @dataclass(frozen=True)
 class _Job:
@@ -73,7 +76,14 @@ def run(options: argparse.Namespace) -> int:
     try:
         job = _open(options)
         _check_formats(options.format, job)
-        check_output(output, job.source, pictures=options.pictures, film=options.film)
+        check_output(
+            output,
+            job.source,
+            options.format,
+            {f"--{name}": getattr(options, name) for name in FILE_OPTIONS},
+            pictures=options.pictures,
+            film=options.film,
+        )
     except (ValueError, OSError) as error:
         return _fail(str(error))
     older = written_files(output)
@@ -138,6 +148,7 @@ def _open(options: argparse.Namespace) -> _Job:
         needs_camera=in_space,
         look=look,
         topic=options.topic,
+        chosen=options.list,
         undistort=options.undistort,
         rescale=options.rescale,
         sizes=ids.sizes if ids else {},

@@ -55,7 +55,8 @@ class Source:
         count: how many images to expect; None where nobody knows.
         rate: images a second of a film; None for single images.
         read: starts reading; ends with a `SourceError` where the source turns out to be damaged.
-        files: the images or the film on disk, which must not be written over.
+        files: on disk that it is read from, which must not be written over: images with their
+            calibrations and their list, or a film.
     """
 
     description: str

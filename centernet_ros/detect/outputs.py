@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from centernet_ros.bag import SourceError
 from centernet_ros.detect.frames import Source
-from centernet_ros.detect.pictures import picture_path
+from centernet_ros.detect.pictures import check_picture_names, picture_path
+from centernet_ros.detect.records import kitti_name
 from centernet_ros.film import CODECS
 
 PICTURES, FILM = "pictures", "film"
@@ -19,25 +21,64 @@ RESULTS = {"json": "results.json", "coco": "coco.json", "kitti": "kitti"}
 FILMS = tuple(FILM + suffix for suffix in dict.fromkeys(suffix for _, suffix in CODECS))
 
 
-def check_output(output: Path, source: Source, *, pictures: bool, film: bool) -> None:
-    """Make the folder, and refuse one where nothing can be written, or the source lies in the way.
+def check_output(
+    output: Path,
+    source: Source,
+    formats: Sequence[str],
+    read: Mapping[str, Path | None],
+    *,
+    pictures: bool,
+    film: bool,
+) -> None:
+    """Make the folder, and refuse one where nothing can be written, or where what is read lies.
+
+    Args:
+        output: the folder.
+        source: what the results are of.
+        formats: keys of `RESULTS` that will be written.
+        read: other files that the command reads, by the options that name them.
+        pictures: whether pictures will be written.
+        film: whether a film will be, of a source that is one.
 
     Raises:
-        SourceError: A picture or the film would replace what it shows.
+        SourceError: A file would replace one that the command reads, or two pictures one another.
         OSError: The folder cannot be written to.
     """
+    names = (source.names or ()) if pictures else ()
+    check_picture_names(names)
     output.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryFile(dir=output):
             pass
     except OSError as error:
         raise OSError(f"output folder {output} cannot be written to: {error.strerror}") from None
-    targets = [picture_path(output / PICTURES, name) for name in source.names or () if pictures]
+    targets = [picture_path(output / PICTURES, name) for name in names]
     targets += [output / name for name in FILMS if film and source.rate is not None]
-    sources = {file.resolve() for file in source.files}
+    for kind in formats:
+        targets += _kitti_files(output, source) if kind == "kitti" else [output / RESULTS[kind]]
+    protected = {_identity(file): "its own source" for file in source.files}
+    protected |= {_identity(file): f"the file of {name}" for name, file in read.items() if file}
+    protected.pop(None, None)
     for target in targets:
-        if target.resolve() in sources:
-            raise SourceError(f"{target} would replace its own source: choose another --output")
+        if what := protected.get(_identity(target)):
+            raise SourceError(f"{target} would replace {what}: choose another --output")
+
+
+def _kitti_files(output: Path, source: Source) -> list[Path]:
+    """The result files in KITTI's format; of images without names yet, those that lie there."""
+    folder = output / RESULTS["kitti"]
+    if source.names is not None:
+        return [folder / kitti_name(name) for name in source.names]
+    return [path for path in folder.glob("*.txt") if path.stem.isdecimal()]
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """What all paths and links to one file share; None where there is no file."""
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def written_files(output: Path) -> dict[Path, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 
+from centernet_ros.bag import SourceError
 from centernet_ros.birdseye import beside, draw_birdseye
 from centernet_ros.detect.frames import Frame
 from centernet_ros.detect.records import Record, above
@@ -57,6 +58,23 @@ def picture_path(folder: Path, name: str) -> Path:
     """The file of the picture of an image."""
     path = folder / name
     return path if path.suffix.lower() in SUFFIXES else path.with_name(f"{path.name}.jpg")
+
+
+def check_picture_names(names: Sequence[str]) -> None:
+    """Refuse images whose pictures would be one file.
+
+    Raises:
+        SourceError: Two images share one.
+    """
+    seen: dict[Path, str] = {}
+    for name in names:
+        path = picture_path(Path(), name)
+        other = seen.setdefault(path, name)
+        if other != name:
+            raise SourceError(
+                f"{other} and {name} would share the picture {path}: rename one, or give "
+                "--no-pictures"
+            )
 
 
 def write_picture(folder: Path, name: str, picture: Image) -> None:

@@ -22,6 +22,9 @@ from centernet_ros.tasks.pose.joints import JOINT_NAMES
 THRESHOLDS = {"json": 0.3, "coco": 0.0, "kitti": 0.2}
 """Least score in each format: metrics on COCO and KITTI were published with these two."""
 
+KEYS_3D = {"dimensions": "dimensions", "location": "locations", "yaw": "yaws", "alpha": "alphas"}
+"""Keys in `results.json` of one 3D box, and the fields of `Detections3D` that they come from."""
+
 
 @dataclass(frozen=True, eq=False)
 class Record:
@@ -99,9 +102,8 @@ def _detection_entry(results: Detections2D, i: int, class_names: Sequence[str]) 
         "box": _plain(results.boxes[i]),
     }
     if isinstance(results, Detections3D):
-        for name in ("dimensions", "locations", "yaws", "alphas"):
-            singular = name if name == "dimensions" else name.removesuffix("s")
-            entry[singular] = _plain(getattr(results, name)[i])
+        for key, field in KEYS_3D.items():
+            entry[key] = _plain(getattr(results, field)[i])
     if isinstance(results, Poses):
         entry["keypoints"] = _plain(results.keypoints[i])
         entry["keypoint_scores"] = _plain(results.keypoint_scores[i])
@@ -127,7 +129,7 @@ def write_kitti(
     folder.mkdir(parents=True, exist_ok=True)
     for record in records:
         text = format_results(record.results, class_names, score_decimals)
-        (folder / f"{_stem(record.name)}.txt").write_text(text)
+        (folder / kitti_name(record.name)).write_text(text)
 
 
 def check_kitti_names(names: Sequence[str]) -> None:
@@ -138,13 +140,14 @@ def check_kitti_names(names: Sequence[str]) -> None:
     """
     seen: dict[str, str] = {}
     for name in names:
-        other = seen.setdefault(_stem(name), name)
+        other = seen.setdefault(kitti_name(name), name)
         if other != name:
             raise SourceError(
                 f"--format kitti names result files as images, but {other} and {name} would share "
-                f"{_stem(name)}.txt"
+                f"{kitti_name(name)}"
             )
 
 
-def _stem(name: str) -> str:
-    return PurePosixPath(name).stem
+def kitti_name(name: str) -> str:
+    """Name of the result file of an image."""
+    return f"{PurePosixPath(name).stem}.txt"

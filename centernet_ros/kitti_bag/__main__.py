@@ -62,7 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("out", type=Path, help="folder of the bag; must not exist")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument(
-        "--split", help="list of frames: a file, or a name in ImageSets (default: all frames)"
+        "--split",
+        help="list of frames: a file, also below the folder or beside it, or a name in ImageSets "
+        "(default: all frames)",
     )
     chosen.add_argument("--frames", nargs="+", metavar="NAME", help="names of frames: 000003")
     parser.add_argument("--rate", type=_rate, default=10.0, help="frames a second (default: 10)")
@@ -77,7 +79,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _rate(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0.001 <= value <= 1000:
         raise argparse.ArgumentTypeError(f"{text} is not between 0.001 and 1000")
     return value

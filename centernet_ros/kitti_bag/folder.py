@@ -1,16 +1,20 @@
-"""The frames of a folder of KITTI's object data set."""
+"""The frames of a folder of KITTI's object data set, and lists of them."""
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from centernet_ros.bag import SourceError
+from centernet_ros.encodings import IMAGE_SUFFIXES
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-"""Endings, in small letters, of the files that are taken for images."""
+MARK = re.compile(r"-1|0|1|\d{19}")
+"""What may stand behind a name in a list, as in `training.data.lists`: whether the image shows a
+class, in VOC's lists of it; the stamp in nanoseconds, in the list of a bag's frames."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,10 @@ def find_frames(folder: Path, names: Sequence[str] | None = None) -> list[KittiF
             one.
     """
     folder = data_folder(folder)
-    images = {
-        path.stem: path
-        for path in sorted((folder / "image_2").iterdir())
-        if path.suffix.lower() in IMAGE_SUFFIXES
-    }
+    files = [p for p in (folder / "image_2").iterdir() if p.suffix.lower() in IMAGE_SUFFIXES]
+    # Of two files of one name the PNG counts, as in training.
+    files.sort(key=lambda path: (path.stem, path.suffix.lower() == ".png", path.suffix))
+    images = {path.stem: path for path in files}
     names = list(images) if names is None else names
     double = next((name for name, count in Counter(names).items() if count > 1), None)
     if double is not None:
@@ -67,25 +70,60 @@ def find_frames(folder: Path, names: Sequence[str] | None = None) -> list[KittiF
 
 
 def read_split(folder: Path, split: str) -> list[str]:
-    """Names of frames: one a line in a file, or in ImageSets of the data set.
+    """The names in a list of images.
 
     Args:
-        folder: as of `find_frames`.
-        split: path of the file, or a name such as `val` for ImageSets/val.txt.
+        folder: of the images, or of the data set.
+        split: see `find_list`.
 
     Raises:
-        SourceError: There is no such list, or it is empty.
+        SourceError: There is no such list, or it cannot be used.
     """
-    sets = [place / "ImageSets" / f"{split}.txt" for place in (folder, data_folder(folder).parent)]
-    path = next((path for path in (Path(split), *sets) if path.is_file()), None)
-    if path is None:
-        raise SourceError(f"split {split!r} is neither a file nor {sets[-1]}")
+    return read_list(find_list(folder, split))
+
+
+def find_list(folder: Path, split: str) -> Path:
+    """The file of a list of images.
+
+    Args:
+        folder: of the images, or of the data set.
+        split: path of the file from this folder, from the one above it or from here, or a name such
+            as `val` for ImageSets/val.txt.
+
+    Raises:
+        SourceError: There is no such list.
+    """
+    places = folder, Path(os.path.abspath(folder)).parent
+    name = f"ImageSets/{split}.txt"
+    paths = [*(place / split for place in places), Path(split), *(place / name for place in places)]
+    for path in paths:
+        if path.is_file():
+            return path
+    raise SourceError(
+        f"there is no list {split!r}: no such file in {folder}, above it or here, and no {name} "
+        "in or above it"
+    )
+
+
+def read_list(path: Path) -> list[str]:
+    """Names, one a line, in the order of the file, blanks included, without marks (see `MARK`).
+
+    Raises:
+        SourceError: The file cannot be read, names nothing, or names something twice.
+    """
     try:
-        names = [line.split()[0] for line in path.read_text().splitlines() if line.strip()]
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"list {path} cannot be read: {error}") from None
+    names = []
+    for line in filter(None, map(str.strip, lines)):
+        name, *mark = line.rsplit(maxsplit=1)
+        names.append(name if mark and MARK.fullmatch(mark[0]) else line)
     if not names:
         raise SourceError(f"list {path} is empty")
+    double = next((name for name, count in Counter(names).items() if count > 1), None)
+    if double is not None:
+        raise SourceError(f"list {path} names {double} twice")
     return names
 
 
@@ -95,7 +133,13 @@ def data_folder(folder: Path) -> Path:
     Raises:
         SourceError: Neither has one.
     """
-    for place in (folder, folder / "training"):
-        if (place / "image_2").is_dir():
-            return place
-    raise SourceError(f"{folder} is no folder of KITTI's object data set: it has no image_2")
+    place = find_data_folder(folder)
+    if place is None:
+        raise SourceError(f"{folder} is no folder of KITTI's object data set: it has no image_2")
+    return place
+
+
+def find_data_folder(folder: Path) -> Path | None:
+    """As `data_folder`, but None where neither has one."""
+    places = folder, folder / "training"
+    return next((place for place in places if (place / "image_2").is_dir()), None)

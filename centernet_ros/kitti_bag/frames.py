@@ -72,8 +72,8 @@ def _read_names(path: Path) -> list[tuple[str, int]]:
         raise SourceError(f"{path} does not exist: the bag is none of centernet_ros.kitti_bag")
     entries = []
     for number, line in enumerate(path.read_text().splitlines(), start=1):
-        name, _, stamp = line.partition(" ")
-        if not stamp.isdecimal():
+        name, _, stamp = line.rpartition(" ")  # a name may hold blanks
+        if not name or not stamp.isdecimal():
             raise SourceError(f"{path}, line {number}: expected a name and a stamp, found {line!r}")
         entries.append((name, int(stamp)))
     if not entries:

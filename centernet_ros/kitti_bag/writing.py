@@ -36,6 +36,9 @@ TF_TOPIC, TF = "/tf_static", "tf2_msgs/msg/TFMessage"
 
 STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
 
+FILE_KINDS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg"}
+"""Files whose own bytes a bag may hold, and what image_transport calls their kinds."""
+
 VERSION = 8
 """Of the metadata: the newest form that distributions before Jazzy read, too."""
 
@@ -75,6 +78,8 @@ def write_bag(
     Raises:
         SourceError: A file cannot be used; the message names it, and the bag is not complete.
     """
+    if compressed:
+        _check_kinds(frames)
     topic, kind = (COMPRESSED_TOPIC, COMPRESSED) if compressed else (IMAGE_TOPIC, IMAGE)
     usual, latched = _qos(10, QosDurability.VOLATILE), _qos(1, QosDurability.TRANSIENT_LOCAL)
     with Writer(out, version=VERSION, storage_plugin=STORAGES[storage]) as writer:
@@ -104,6 +109,19 @@ def write_bag(
             )
             writer.write(images, stamp, _serialised(image, kind))
     write_names(out, [frame.name for frame in frames], rate)
+
+
+def _check_kinds(frames: Sequence[KittiFrame]) -> None:
+    """Refuse files of which a CompressedImage is not made.
+
+    Raises:
+        SourceError: There is one.
+    """
+    for path in (frame.image for frame in frames):
+        if path.suffix.lower() not in FILE_KINDS:
+            raise SourceError(
+                f"image {path}: --compressed takes {', '.join(FILE_KINDS)} only: leave it out"
+            )
 
 
 def _read_image(path: Path) -> tuple[NDArray[np.uint8], Image]:
@@ -178,7 +196,7 @@ def _image_message(pixels: Image, stamp: int) -> Any:
 
 def _file_message(path: Path, data: NDArray[np.uint8], stamp: int) -> Any:
     """`format` is what image_transport's compressed plug-in writes."""
-    kind = "png" if path.suffix.lower() == ".png" else "jpeg"
+    kind = FILE_KINDS[path.suffix.lower()]
     return TYPES.types[COMPRESSED](
         header=_header(stamp), format=f"bgr8; {kind} compressed bgr8", data=data
     )

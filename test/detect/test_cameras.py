@@ -1,5 +1,6 @@
-"""Calibration files of KITTI and ROS, and each thing that can be wrong with one."""
+"""Calibration files of KITTI, ROS and OpenCV, and each thing that can be wrong with one."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -29,6 +30,52 @@ def test_a_shown_camera_info(tmp_path):
         "roi:\n  x_offset: 0\n  y_offset: 0\n  height: 0\n  width: 0\n  do_rectify: false\n---\n"
     )
     assert camera_of(path).projection.tolist() == [[50, 0, 48, 0], [0, 50, 24, 0], [0, 0, 1, 0]]
+
+
+@pytest.fixture
+def opencv_file(tmp_path):
+    """Writes a calibration with OpenCV's own writer."""
+
+    def write(coefficients=(0.0,) * 5, **more):
+        path = tmp_path / "opencv.yml"
+        storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_WRITE)
+        matrix = np.array([[100.5, 0, 48], [0, 101, 24], [0, 0, 1]])
+        entries = {"calibration_time": "Sat Nov 28", "image_width": 96, "image_height": 48}
+        entries |= {"camera_matrix": matrix, "distortion_coefficients": np.array([coefficients])}
+        for key, value in (entries | more).items():
+            storage.write(key, value)
+        storage.release()
+        assert path.read_text().startswith("%YAML:1.0")
+        return path
+
+    return write
+
+
+def test_a_file_of_opencv(opencv_file):
+    camera = camera_of(opencv_file())
+    assert camera.projection.tolist() == [[100.5, 0, 48, 0], [0, 101, 24, 0], [0, 0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "more", "undistort_map"),
+    [
+        ((-0.3, 0.1, 0, 0, 0), {}, cv2.initUndistortRectifyMap),
+        ((-0.3, 0.1, 0, 0, 0, 0.2, 0, 0), {}, cv2.initUndistortRectifyMap),
+        ((-0.1, 0, 0, 0), {"fisheye_model": 1}, cv2.fisheye.initUndistortRectifyMap),
+    ],
+)
+def test_lenses_of_opencv_are_rectified_as_opencv_does(
+    opencv_file, coefficients, more, undistort_map
+):
+    path = opencv_file(coefficients, **more)
+    with pytest.raises(CalibrationError, match=r"its lens distorts: .*detect: --undistort"):
+        read_camera(path)
+    image = np.random.default_rng(0).integers(0, 256, (48, 96, 3), np.uint8)
+    rectified, camera = read_camera(path, undistort=True)(image)
+    k = np.array([[100.5, 0, 48], [0, 101, 24], [0, 0, 1]])
+    maps = undistort_map(k, np.array(coefficients), np.eye(3), k, (96, 48), cv2.CV_16SC2)
+    assert np.array_equal(rectified, cv2.remap(image, *maps, cv2.INTER_LINEAR))
+    assert camera.projection[:, :3].tolist() == k.tolist()
 
 
 def test_a_file_of_kitti_fits_any_image(kitti):
@@ -61,12 +108,21 @@ def test_raw_images_are_rectified_on_demand(camera_yaml):
         ({"[100.0, 0.0, 48.0": "[f, 0.0, 48.0"}, "'camera_matrix' holds .* expected numbers"),
         ({"image_height: 48": "image_height:"}, "key 'image_height' is missing"),
         ({"camera_name: front": "camera_name: [front"}, "it is no YAML"),
+        ({"camera_name: front": "roi: [0, 0, 0, 0]"}, "key 'roi' holds .*, expected x_offset"),
+        ({"camera_name: front": "roi: {width: x}"}, "key 'roi.width' holds .*expected numbers"),
+        ({"camera_name: front": "binning_x: 1.5"}, "'binning_x' holds 1.5, expected a whole"),
+        ({"image_width: 96": "image_width: .inf"}, "'image_width' holds inf, expected a whole"),
     ],
 )
 def test_a_damaged_file_is_refused(camera_yaml, changes, reason):
     path = camera_yaml(**changes)
     with pytest.raises(CalibrationError, match=rf"calibration .*camera\.yaml: .*{reason}"):
         read_camera(path)
+
+
+@pytest.mark.parametrize("line", ["binning_x:", "roi:", "roi: {width:}"])
+def test_an_empty_key_of_the_window_is_none(camera_yaml, line):
+    assert camera_of(camera_yaml(**{"camera_name: front": line})).projection.tolist() == P
 
 
 def test_an_image_of_another_size_is_refused(camera_yaml):

@@ -83,6 +83,19 @@ def test_3d_boxes_in_a_kitti_folder(detect, weights, kitti):
     assert (height, width) == (SIZE[0], SIZE[1] + SIZE[0] * 3 // 4)
 
 
+def test_a_split_of_kittis_data_set(detect, weights, kitti, tmp_path):
+    """The data set's own folder and a list in it, as for `training.evaluate`."""
+    root = (tmp_path / "data").resolve()
+    root.mkdir()
+    kitti.rename(root / "training")
+    (root / "ImageSets").mkdir()
+    (root / "ImageSets/val.txt").write_text("000007\n")
+    command = ("--weights", weights("detection3d"), "--format", "kitti", "--no-pictures")
+    run = detect(root, *command, "--list", "ImageSets/val.txt")
+    assert run.status == 0, run.err
+    assert names_in(run.folder / "kitti") == ["000007.txt"]
+
+
 def test_people_in_a_video(detect, weights, video):
     run = detect(video, "--weights", weights("pose"), "--threshold", "0")
     assert run.status == 0, run.err
@@ -281,14 +294,14 @@ def test_bad_options_are_refused(make, detect, weights, folder, camera_yaml, tmp
     assert not (run.folder / "results.json").exists()
 
 
-@pytest.mark.parametrize("value", ["0", "-700", "nan", "inf"])
+@pytest.mark.parametrize("value", ["0", "-700", "nan", "inf", "wide"])
 def test_a_focal_length_is_positive(detect, capsys, value):
     with pytest.raises(SystemExit, match="2"):
         detect("photos", "--weights", "w", f"--training-focal-length={value}")
     assert f"{value} is no focal length; expected pixels" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("threshold", ["inf", "-inf", "nan"])
+@pytest.mark.parametrize("threshold", ["inf", "-inf", "nan", "abc"])
 def test_a_threshold_is_a_number(detect, capsys, threshold):
     with pytest.raises(SystemExit, match="2"):
         detect("photos", "--weights", "w", f"--threshold={threshold}")

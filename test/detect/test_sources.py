@@ -1,5 +1,7 @@
 """Sources: every kind of them read back, and each thing that can be wrong with one."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -191,6 +193,45 @@ def test_kitti(kitti):
     assert [item.camera for item in read(kitti)] == [None, None]
 
 
+@pytest.fixture
+def split(kitti):
+    """Lists beside the folder of KITTI's form; gives the data set's folder."""
+    sets = kitti.parent / "ImageSets"
+    sets.mkdir()
+    (sets / "val.txt").write_text("000007\n")
+    (sets / "all.txt").write_text("000007 -1\n\n000003 1316995200000000000\n")
+    return kitti.parent
+
+
+@pytest.mark.parametrize("chosen", ["ImageSets/val.txt", "val"])
+@pytest.mark.parametrize("below", ["", "training"])
+def test_a_list_chooses_frames_of_kitti(split, below, chosen):
+    items = read(split / below, chosen=chosen, needs_camera=True)
+    assert [item.name for item in items] == ["000007.png"]
+    assert focals(items) == [107]
+
+
+def test_a_list_by_its_path_in_its_order(split, tmp_path, monkeypatch):
+    items = read(split, chosen=str(split / "ImageSets/all.txt"))
+    assert [item.name for item in items] == ["000007.png", "000003.png"]
+    monkeypatch.chdir(split)
+    (item,) = read(Path("training"), chosen="ImageSets/val.txt")
+    assert item.name == "000007.png"
+    monkeypatch.chdir("training")
+    (item,) = read(Path(), chosen="ImageSets/val.txt")
+    assert item.name == "000007.png"
+
+
+def test_a_list_chooses_images_of_a_folder(folder):
+    (folder / "some.txt").write_text("000000000632.bmp\n000000000139\n000000000632\n")
+    items = read(folder, chosen="some.txt")
+    assert [item.name for item in items] == ["000000000632.bmp", "000000000139.png"]
+    for suffix in (".jpg", ".webp"):
+        cv2.imwrite(str(folder / f"000000000139{suffix}"), np.zeros((*SIZE, 3), np.uint8))
+    # Of files that differ by their suffix alone the PNG counts, as in training.
+    assert [item.name for item in read(folder, chosen="some.txt")] == [item.name for item in items]
+
+
 def test_a_missing_calibration_of_kitti_is_named(kitti):
     (kitti / "calib/000003.txt").unlink()
     (kitti / "calib/000007.txt").write_text("P2: 1 2\n")
@@ -269,10 +310,43 @@ def undistort_kitti(kitti, **_):
     return [kitti], {"undistort": True}, "KITTI's images are rectified: leave --undistort out"
 
 
+def a_list_of_a_video(video, **_):
+    return [video], {"chosen": "val"}, r"--list chooses images of a folder, but .*drive\.avi is"
+
+
+def a_list_of_a_bag(write_bag, **_):
+    return [write_bag()], {"chosen": "val"}, "--list chooses images of a folder"
+
+
+def a_list_of_several_images(folder, **_):
+    return sorted(folder.glob("0*")), {"chosen": "val"}, "folder, but 3 images is none"
+
+
+def a_missing_list(kitti, **_):
+    return [kitti], {"chosen": "val"}, "there is no list 'val': .* no ImageSets/val.txt"
+
+
+def a_list_of_missing_images(kitti, **_):
+    (kitti / "val.txt").write_text("000003\n000004\n")
+    reason = r"val\.txt: .*image_2 holds no image 000004 \(1 of 2 are missing\)"
+    return [kitti], {"chosen": "val.txt"}, reason
+
+
+def a_list_of_doubles(folder, **_):
+    (folder / "val.txt").write_text("1\n1\n")
+    return [folder], {"chosen": "val.txt"}, r"list .*val\.txt names 1 twice"
+
+
 @pytest.mark.parametrize(
     "make",
     [
         nothing,
+        a_list_of_a_video,
+        a_list_of_a_bag,
+        a_list_of_several_images,
+        a_missing_list,
+        a_list_of_missing_images,
+        a_list_of_doubles,
         an_empty_folder,
         a_text_file,
         a_video_among_images,

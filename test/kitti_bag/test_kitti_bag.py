@@ -1,5 +1,7 @@
 """KITTI folders to bags, read back by those who play and look at bags."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from centernet_ros.detect.frames import Frame
 from centernet_ros.detect.sources import open_source
 from centernet_ros.kitti import read_matrix, read_projection
 from centernet_ros.kitti_bag.__main__ import main
+from centernet_ros.kitti_bag.folder import read_list
 from centernet_ros.kitti_bag.frames import START, read_frames
 from centernet_ros.kitti_bag.mounting import mounts_of
 from training.data.lists import read_names
@@ -158,7 +161,7 @@ def test_frames_can_be_chosen(write, kitti, tmp_path):
         return [f.name for f in read_frames(write(*options, name=name)).values()]
 
     assert names("--frames", "000011", "000003", name="a") == ["000011", "000003"]
-    (tmp_path / "list.txt").write_text("000007\n\n000003 and more\n")
+    (tmp_path / "list.txt").write_text("000007\n\n000003 -1\n")
     assert names("--split", str(tmp_path / "list.txt"), name="b") == ["000007", "000003"]
     (kitti.parent / "ImageSets").mkdir()
     (kitti.parent / "ImageSets/val.txt").write_text("000007\n")
@@ -166,6 +169,66 @@ def test_frames_can_be_chosen(write, kitti, tmp_path):
     # The data set's own folder does as well.
     bag = write("--split", "val", name="d", source=kitti.parent)
     assert [f.name for f in read_frames(bag).values()] == ["000007"]
+
+
+def test_lists_lie_below_the_folder_or_beside_it(write, kitti):
+    for name, text in (("training/some.txt", "000007\n"), ("other.txt", "000003\n")):
+        (kitti.parent / name).write_text(text)
+    for name, source, split in (
+        ("a", kitti, "some.txt"),
+        ("b", kitti.parent, "training/some.txt"),
+        ("c", kitti, "other.txt"),
+        ("d", kitti.parent, "other.txt"),
+    ):
+        (frame,) = read_frames(write("--split", split, name=name, source=source)).values()
+        assert frame.name == {"some": "000007", "other": "000003"}[Path(split).stem]
+
+
+def test_names_may_hold_blanks(write, kitti):
+    for part, suffix in (("image_2", ".png"), ("calib", ".txt")):
+        (kitti / part / f"000003{suffix}").rename(kitti / part / f"at night 3{suffix}")
+    bag = write("--frames", "at night 3", "000007")
+    assert [frame.name for frame in read_frames(bag).values()] == ["at night 3", "000007"]
+    # The list of a bag is one for the evaluation, and for another bag.
+    assert read_names(bag / "frames.txt") == ["at night 3", "000007"]
+    again = write("--split", str(bag / "frames.txt"), name="again")
+    assert (again / "frames.txt").read_text() == (bag / "frames.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "000003\n\n  000007  \n",
+        "a cat -1\na dog 1\n",
+        "a 1316995200000000000\n2 dogs\n3 cats 7\n",
+        "\ufeff1\n0\n",
+    ],
+)
+def test_lists_are_read_as_the_evaluation_does(tmp_path, text):
+    path = tmp_path / "list.txt"
+    path.write_text(text, encoding="utf-8")
+    assert read_list(path) == read_names(path)
+
+
+def test_other_kinds_of_images_go_in_raw(write, kitti, capsys):
+    image = cv2.imread(str(kitti / "image_2/000007.png"))
+    (kitti / "image_2/000007.png").unlink()
+    assert cv2.imwrite(str(kitti / "image_2/000007.TIFF"), image)
+    # Beside a PNG of the same name it is not taken, as in training.
+    assert cv2.imwrite(str(kitti / "image_2/000003.tiff"), image)
+    raw = [message for _, message in messages(write())["/camera/image"]]
+    assert len(raw) == 3
+    assert np.array_equal(raw[1].data.reshape(image.shape), image)
+    assert not np.array_equal(raw[0].data.reshape(image.shape), image)
+    assert not write("--compressed", name="other", status=2).exists()
+    assert "000007.TIFF: --compressed takes .png, .jpg, .jpeg only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rate", ["fast", "0", "nan"])
+def test_a_rate_is_a_number(write, capsys, rate):
+    with pytest.raises(SystemExit, match="2"):
+        write("--rate", rate)
+    assert f"--rate: {rate} is not between 0.001 and 1000" in capsys.readouterr().err
 
 
 def test_without_transforms_p2_is_enough(write, kitti):
@@ -219,7 +282,7 @@ CASES = {
     "no frame": (
         lambda k: [path.unlink() for path in (k / "image_2").iterdir()],
         (),
-        "image_2 holds no image (.png, .jpg, .jpeg)",
+        "image_2 holds no image (.jpg, .jpeg, .png, ",
     ),
     "a frame twice": (
         lambda k: None,
@@ -229,7 +292,7 @@ CASES = {
     "no such split": (
         lambda k: None,
         ("--split", "val"),
-        "split 'val' is neither a file nor",
+        "there is no list 'val': no such file in ",
     ),
 }
 
@@ -263,6 +326,7 @@ def test_bags_of_others_and_damaged_ones_are_refused(write):
     for text, reason in {
         f"{lines}000099 5\n": "has no camera_info of frame 000099",
         "000003\n": "frames.txt, line 1: expected a name and a stamp, found '000003'",
+        "000003 x\n": "frames.txt, line 1: expected a name and a stamp, found '000003 x'",
         "": "frames.txt is empty",
     }.items():
         (bag / "frames.txt").write_text(text)
