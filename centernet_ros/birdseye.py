@@ -13,10 +13,10 @@ from centernet_ros.drawing import (
     class_colour,
     draw_lines,
     fill_polygon,
-    line_width,
     with_finite_corners,
 )
 from centernet_ros.image import Image
+from centernet_ros.lettering import line_width
 from centernet_ros.structures import CameraIntrinsics, Detections3D
 
 DEPTH = 60.0

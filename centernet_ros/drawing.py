@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import colorsys
+import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
 from centernet_ros.clipping import (
     FAR_OUT,
@@ -19,11 +20,18 @@ from centernet_ros.clipping import (
     visible_segments,
 )
 from centernet_ros.image import Image
+from centernet_ros.lettering import (
+    Colour,
+    Plate,
+    draw_plates,
+    draw_texts,
+    line_width,
+    place_labels,
+)
 from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, Poses
 from centernet_ros.tasks.pose.joints import LIMBS, Side, side_of
 
-Colour = tuple[int, int, int]
-"""Blue, green, red, each 0-255."""
+Result = TypeVar("Result", bound=Detections2D)
 
 CLASS_COLOURS: dict[str, Colour] = {
     "car": (0, 158, 255),
@@ -53,13 +61,8 @@ EDGES = (
 )
 """Edges of a 3D box between the corners of `Detections3D.corners`."""
 
-Plate = tuple[int, int, int, int]
-"""x1, y1, x2, y2 in pixels: of a label's plate, or of the box that it stands at."""
-
 FRONT = (0, 1, 5, 4)
 """Corners of a 3D box's front face, in order."""
-
-FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 SUB_PIXEL_BITS = 4
 """OpenCV takes coordinates as whole numbers of 1/16 pixel."""
@@ -75,7 +78,8 @@ def draw_results(
 
     Args:
         image: (H, W, 3) uint8, blue first; a grey one (H, W) becomes a coloured one.
-        results: of any task; those that shall not be seen are left out before.
+        results: of any task; those that shall not be seen are left out before. A score that is no
+            number is not told, as of ground truth (see `unscored`).
         class_names: name of each label.
         camera: of the image; without one, 3D boxes are drawn as 2D boxes with a distance.
     """
@@ -86,12 +90,14 @@ def draw_results(
     return draw_detections(image, results, class_names)
 
 
+def unscored(results: Result) -> Result:
+    """The same results with scores that are not told."""
+    return dataclasses.replace(results, scores=torch.full_like(results.scores, math.nan))
+
+
 def draw_detections(image: Image, detections: Detections2D, class_names: Sequence[str]) -> Image:
     """A copy of an image with a box and a 'class score' label for each detection, best on top."""
-    texts = [
-        f"{class_names[label]} {score:.2f}"
-        for label, score in zip(detections.labels.tolist(), detections.scores.tolist(), strict=True)
-    ]
+    texts = _class_and_score(detections, class_names)
     return _draw_boxes(_coloured_copy(image), detections, class_names, texts)
 
 
@@ -108,14 +114,10 @@ def draw_boxes_3d(
     """
     canvas = _coloured_copy(image)
     detections = with_finite_corners(detections)
+    distances = detections.corners().mean(dim=1).norm(dim=1).tolist()
     texts = [
-        f"{class_names[label]} {score:.2f} {distance:.0f} m"
-        for label, score, distance in zip(
-            detections.labels.tolist(),
-            detections.scores.tolist(),
-            detections.corners().mean(dim=1).norm(dim=1).tolist(),
-            strict=True,
-        )
+        f"{text} {distance:.0f} m"
+        for text, distance in zip(_class_and_score(detections, class_names), distances, strict=True)
     ]
     if camera is None:
         return _draw_boxes(canvas, detections, class_names, texts)
@@ -176,103 +178,20 @@ def draw_poses(
     return canvas
 
 
+def _class_and_score(detections: Detections2D, class_names: Sequence[str]) -> list[str]:
+    labels, scores = detections.labels.tolist(), detections.scores.tolist()
+    return [
+        class_names[label] + ("" if math.isnan(score) else f" {score:.2f}")
+        for label, score in zip(labels, scores, strict=True)
+    ]
+
+
 def class_colour(name: str, label: int) -> Colour:
     """A colour that stays the same for a class: a fixed one, or one of a wheel of hues."""
     if name in CLASS_COLOURS:
         return CLASS_COLOURS[name]
     red, green, blue = colorsys.hsv_to_rgb(label * 0.618034 % 1.0, 0.75, 1.0)
     return int(255 * blue), int(255 * green), int(255 * red)
-
-
-def line_width(image: Image) -> int:
-    """Pixels of a line: one for every 600 pixels of image keeps results legible at any size."""
-    return max(1, round(_mean_side(image) / 600))
-
-
-def _mean_side(image: Image) -> float:
-    """Side in pixels of a square as large as an image."""
-    return math.sqrt(image.shape[0] * image.shape[1])
-
-
-@dataclass(frozen=True)
-class Label:
-    """A text on a plate.
-
-    Attributes:
-        text: one line.
-        plate: x1, y1, x2, y2 in pixels.
-        baseline: pixels of the plate below the line that the letters stand on.
-        colour: of the plate.
-        free: whether the plate overlaps none of a better result.
-    """
-
-    text: str
-    plate: Plate
-    baseline: int
-    colour: Colour
-    free: bool
-
-
-def place_labels(
-    canvas: Image, texts: Sequence[str], boxes: Sequence[Plate], colours: Sequence[Colour]
-) -> list[Label]:
-    """Where texts stand, best first: each where it hides none of a better one, if possible.
-
-    A plate stands above its box, else inside the box's top edge, else below the box, else above the
-    plate that took its place, and moves inside where the image ends. Where all are taken, it goes
-    under the better ones.
-    """
-    labels: list[Label] = []
-    taken = np.zeros((len(texts), 4), np.int64)
-    scale, thickness = _letters(canvas)
-    for i, (text, box, colour) in enumerate(zip(texts, boxes, colours, strict=True)):
-        (width, height), baseline = cv2.getTextSize(text, FONT, scale, thickness)
-        places = _places(box, (height + baseline, width), canvas)
-        free = _are_free(np.array(places), taken[:i])
-        chosen = free.index(True) if any(free) else 0
-        taken[i] = places[chosen]
-        labels.append(Label(text, places[chosen], baseline, colour, free[chosen]))
-    return labels
-
-
-def draw_plates(canvas: Image, labels: Sequence[Label]) -> None:
-    """The plates of labels, best on top, and the texts of those that better ones may hide."""
-    for label in reversed(labels):
-        cv2.rectangle(canvas, label.plate[:2], label.plate[2:], label.colour, cv2.FILLED)
-        if not label.free:
-            draw_texts(canvas, [label])
-
-
-def draw_texts(canvas: Image, labels: Sequence[Label]) -> None:
-    """The texts of labels: those of free ones come last, so that no line strikes them out."""
-    scale, thickness = _letters(canvas)
-    for label in labels:
-        blue, green, red = label.colour
-        ink = (0, 0, 0) if 0.114 * blue + 0.587 * green + 0.299 * red > 127 else (255, 255, 255)
-        origin = label.plate[0], label.plate[3] - label.baseline
-        cv2.putText(canvas, label.text, origin, FONT, scale, ink, thickness, cv2.LINE_AA)
-
-
-def _letters(canvas: Image) -> tuple[float, int]:
-    """Scale of the font, and pixels of a stroke."""
-    return max(0.35, _mean_side(canvas) / 1400), line_width(canvas)
-
-
-def _places(box: Plate, size: tuple[int, int], canvas: Image) -> list[Plate]:
-    """Where a plate of height, width may stand at a box, the best place first."""
-    height, width = size
-    left = max(0, min(box[0], canvas.shape[1] - width))
-    tops = [max(box[1] - height, 0), max(box[1], 0), box[3], box[1] - 2 * height]
-    inside = [top for top in tops if 0 <= top <= canvas.shape[0] - height]
-    return [(left, top, left + width, top + height) for top in inside or tops[:1]]
-
-
-def _are_free(places: NDArray[np.int64], taken: NDArray[np.int64]) -> list[bool]:
-    """Which of the places (N, 4) overlap none of those taken (M, 4): x1, y1, x2, y2 of each."""
-    starts_before = taken[:, :2] < places[:, None, 2:]
-    ends_after = taken[:, 2:] > places[:, None, :2]
-    apart = ~np.all(starts_before & ends_after, axis=2)
-    return [bool(value) for value in np.all(apart, axis=1)]
 
 
 def draw_lines(canvas: Image, segments: Floats, colour: Colour, thickness: int) -> None:

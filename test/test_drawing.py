@@ -13,8 +13,9 @@ from centernet_ros.drawing import (
     class_colour,
     draw_detections,
     draw_results,
-    place_labels,
+    unscored,
 )
+from centernet_ros.lettering import place_labels
 from centernet_ros.structures import CameraIntrinsics, Detections2D, Detections3D, Poses
 from centernet_ros.tasks.pose.joints import JOINT_NAMES, Side
 
@@ -262,6 +263,11 @@ def test_label_tells_the_distance_of_the_middle():
     assert draw_text(car(0.0, 24.0, below=0.75)) == "car 0.88 24 m"
     # 3, 4 and 12 metres aside, below and ahead are 13 metres.
     assert draw_text(car(3.0, 12.0, below=4.75)) == "car 0.88 13 m"
+
+
+def test_truth_has_no_score():
+    assert draw_text(unscored(boxes((40, 60, 120, 140), labels=[2]))) == "cyclist"
+    assert draw_text(unscored(car(0.0, 24.0, below=0.75))) == "car 24 m"
 
 
 def draw_text(box):

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from centernet_ros.drawing import draw_results
+from centernet_ros.drawing import draw_results, unscored
 from centernet_ros.image import Image
 from centernet_ros.models.centernet import CenterNet
 from centernet_ros.presets import ModelPreset
@@ -56,7 +56,7 @@ def write_preview(
         sample = item[0]
         pair = [
             draw_results(sample.image, results, preset.class_names, sample.camera)
-            for results in (sample.truth, found)
+            for results in (unscored(sample.truth), found)
         ]
         rows.append(np.hstack([_scaled(picture) for picture in pair]))
     model.train(training)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from centernet_ros.drawing import draw_results
+from centernet_ros.drawing import draw_results, unscored
 from centernet_ros.image import Image
 from centernet_ros.kitti import to_truth
 from centernet_ros.structures import NUM_JOINTS, CameraIntrinsics, Detections2D, Poses
@@ -110,7 +110,8 @@ def _drawn(image: RawImage, names: Sequence[str]) -> Image:
         pixels = read_image(image.path, image.size)
     except DataError:
         return np.zeros((TILE_WIDTH, TILE_WIDTH, 3), np.uint8)
-    return draw_results(pixels, *_results(image, names, pixels))
+    truth, class_names, camera = _results(image, names, pixels)
+    return draw_results(pixels, unscored(truth), class_names, camera)
 
 
 def _results(
