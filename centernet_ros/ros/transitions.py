@@ -13,7 +13,9 @@ def refuse_unknown_transitions(node: LifecycleNode) -> None:
     rclpy up to Jazzy raises an error through the executor instead, and the node ends
     (ros2/rclpy#1209): as when a manager configures a node that has configured itself.
     """
-    service = node._service_change_state
+    service = getattr(node, "_service_change_state", None)
+    if service is None:  # a later rclpy, which answers so by itself
+        return
     answer = service.callback
 
     def change_state(request: Any, response: Any) -> Any:
