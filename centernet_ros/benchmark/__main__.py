@@ -8,7 +8,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from centernet_ros.backends import (
     open_backend,
 )
 from centernet_ros.benchmark.arguments import parse
+from centernet_ros.benchmark.comparing import compare_executors
 from centernet_ros.benchmark.kernels import OPERATOR, time_kernels
 from centernet_ros.benchmark.machine import (
     describe_machine,
@@ -31,15 +32,13 @@ from centernet_ros.benchmark.machine import (
 from centernet_ros.benchmark.operations import count_operations, peak_rate
 from centernet_ros.benchmark.rates import Trial
 from centernet_ros.benchmark.subjects import (
-    BASELINE,
-    ExecutorTimes,
     picture,
     random_model,
     time_executors,
     time_stages,
     time_test_modes,
 )
-from centernet_ros.benchmark.timing import speed_up, table, winner
+from centernet_ros.benchmark.timing import speed_up, table
 from centernet_ros.checkpoint import load_model, save_checkpoint
 from centernet_ros.detector import Detector
 from centernet_ros.models.centernet import CenterNet
@@ -204,7 +203,7 @@ def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[s
             "operations": count_operations(model, shape),
             "operations_at_peaks": count_operations(split_heads(model, task.heads)[0], shape),
         }
-        found, lines = _compared(results, facts, peaks)
+        found, lines = compare_executors(results, facts, peaks)
         figures += found
         rows += [[preset.backbone, *line] for line in lines]
     unit = "CPU ms" if options.cpu_time else "median ms"
@@ -213,55 +212,6 @@ def _executors(options: argparse.Namespace, device: torch.device) -> list[dict[s
     for precision, rate in peaks.items():
         print(f"peak in {precision}: {1e-9 * rate:.0f} GFLOP/s, of a product or convolution")
     return figures
-
-
-def _compared(
-    results: Sequence[ExecutorTimes], facts: Mapping[str, Any], peaks: Mapping[str, float]
-) -> tuple[list[dict[str, Any]], list[list[str]]]:
-    """Figures of a network's executors, and lines of the table without the network's name.
-
-    Args:
-        results: the executors, the baseline first.
-        facts: of the network, for the figures; `operations` are those of a batch,
-            `operations_at_peaks` those of what is left without sparse heads.
-        peaks: operations per second that the machine reaches, by precision.
-    """
-    timed = {result.label: result.times for result in results if result.times is not None}
-    best = winner(timed)
-    figures, lines = [], []
-    for result in results:
-        if result.times is None:
-            lines.append([result.label, *[""] * 5, result.reason])
-            continue
-        ratio = speed_up(timed[BASELINE], result.times)
-        operations = facts["operations_at_peaks" if result.at_peaks else "operations"]
-        rate = operations / result.times.median
-        share = rate / peaks[result.precision]
-        lines.append(
-            [
-                result.label,
-                f"{1e3 * result.times.median:.1f}",
-                "" if result.label == BASELINE else str(ratio),
-                f"{1e-9 * rate:.0f}",
-                f"{100 * share:.0f} %",
-                f"{result.difference:.0e}",
-                "fastest" if result.label == best else "",
-            ]
-        )
-        figures.append(
-            {
-                **facts,
-                "executor": result.label,
-                "precision": result.precision,
-                **result.times.to_dict(),
-                "speed_up": [ratio.value, ratio.low, ratio.high],
-                "share_of_peak": share,
-                "difference": result.difference,
-            }
-        )
-    if best is None:
-        lines.append([*[""] * 6, "no winner: within the noise"])
-    return figures, lines
 
 
 def _stages(options: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:

@@ -49,15 +49,15 @@ def open_source(
     Raises:
         SourceError: There is nothing to read, or no calibration where one is needed.
     """
-    needs_camera = needs_camera or undistort
     for path in paths:
         if not path.exists():
             raise SourceError(f"source {path} does not exist")
-    path = paths[0]
-    kitti = find_data_folder(path) if len(paths) == 1 else None
+    path, needs_camera = paths[0], needs_camera or undistort
     is_bag = len(paths) == 1 and _is_bag(path)
     if chosen is not None and (is_bag or len(paths) > 1 or not path.is_dir()):
         raise SourceError(f"--list chooses images of a folder, but {_text(paths)} is none")
+    if topic is not None and not is_bag:
+        raise SourceError(f"--topic chooses a topic of a bag, but {path} is none")
     if is_bag:
         return open_bag_source(
             path,
@@ -67,8 +67,7 @@ def open_source(
             undistort=undistort,
             rescale=rescale,
         )
-    if topic is not None:
-        raise SourceError(f"--topic chooses a topic of a bag, but {path} is none")
+    kitti = find_data_folder(path) if len(paths) == 1 else None
     list_file = None if chosen is None else find_list(path, chosen)
     if kitti is not None:
         if undistort and look is None:
@@ -76,6 +75,17 @@ def open_source(
         return _kitti(kitti, list_file, needs_camera=needs_camera, look=look, sizes=sizes)
     if needs_camera and look is None:
         raise SourceError(NEEDS_CAMERA.format(what=f"{path} has none"))
+    return _without_cameras(paths, list_file, look, sizes)
+
+
+def _without_cameras(
+    paths: Sequence[Path],
+    list_file: Path | None,
+    look: Look | None,
+    sizes: Mapping[str, tuple[int, int]],
+) -> Source:
+    """A folder of images, image files or a video, which tell nothing of their cameras."""
+    path = paths[0]
     if len(paths) == 1 and path.is_dir():
         files = _images_in(path, list_file)
         names = [file.name for file in files]
