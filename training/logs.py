@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from tqdm import tqdm
 
 from training.config import RunConfig
 from training.engine import StepResult
-from training.state import cannot_write
+from training.state import cannot_write, written_whole
 from training.strict import ConfigError
 
 LOG_FILE = "log.jsonl"
@@ -109,15 +108,8 @@ def cut_log(path: Path, steps: int) -> None:
     text = "".join(json.dumps(line) + "\n" for line in lines)
     if text == path.read_text():
         return
-    # The old file or the new one, also where the disk is full.
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
+    with written_whole(path) as partial:
         partial.write_text(text)
-        partial.replace(path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _open_tensorboard(config: RunConfig) -> Any:

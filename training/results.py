@@ -117,7 +117,7 @@ def write_results(
     if ids is not None:
         # What is measured on may lack some of the classes; their results have no number.
         categories = [ids.categories.get(name, -1) for name in class_names]
-        numbered = torch.tensor([number in ids.categories.values() for number in categories])
+        numbered = torch.tensor([name in ids.categories for name in class_names])
         entries = [
             entry
             for name, result in zip(names, results, strict=True)

@@ -7,6 +7,7 @@ import os
 import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,14 +69,25 @@ def save_state(
     Raises:
         ConfigError: The file cannot be written, as where the disk is full.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     state = {
         **dataclasses.asdict(progress),
         "learner": learner.state(),
         "config": dict(decisive),
     }
-    try:
+    with written_whole(path) as partial:
         torch.save(state, partial)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A file to write into, which then takes the place of one in a run's folder.
+
+    Raises:
+        ConfigError: It cannot be written, as where the disk is full; the old file stays.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
         partial.replace(path)
     except (OSError, RuntimeError) as error:
         partial.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +10,7 @@ from pathlib import Path
 
 from centernet_ros.bag import SourceError
 from centernet_ros.encodings import IMAGE_SUFFIXES
-
-MARK = re.compile(r"-1|0|1|\d{19}")
-"""What may stand behind a name in a list, as in `training.data.lists`: whether the image shows a
-class, in VOC's lists of it; the stamp in nanoseconds, in the list of a bag's frames."""
+from centernet_ros.lists import listed_name
 
 
 @dataclass(frozen=True)
@@ -106,7 +102,7 @@ def find_list(folder: Path, split: str) -> Path:
 
 
 def read_list(path: Path) -> list[str]:
-    """Names, one a line, in the order of the file, blanks included, without marks (see `MARK`).
+    """Names, one a line as of `listed_name`, in the order of the file.
 
     Raises:
         SourceError: The file cannot be read, names nothing, or names something twice.
@@ -115,10 +111,7 @@ def read_list(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"list {path} cannot be read: {error}") from None
-    names = []
-    for line in filter(None, map(str.strip, lines)):
-        name, *mark = line.rsplit(maxsplit=1)
-        names.append(name if mark and MARK.fullmatch(mark[0]) else line)
+    names = [name for name in map(listed_name, lines) if name]
     if not names:
         raise SourceError(f"list {path} is empty")
     double = next((name for name, count in Counter(names).items() if count > 1), None)

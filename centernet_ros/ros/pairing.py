@@ -91,10 +91,9 @@ class Pairing:
             arrival, self._waiting = self._waiting, None
             self._misses = 0
             self._send(arrival, info)
-        elif self._unpaired is not None and self._unpaired.stamp == stamp:
+        elif self._unpaired and self._unpaired.stamp == stamp and not _is_overdue(self._unpaired):
             # Waiting for what always comes later than that would delay every image in vain.
-            in_time = time.monotonic() <= self._unpaired.monotonic_time + PATIENCE
-            self._misses = 0 if in_time else self._misses
+            self._misses = 0
 
     def flush(self) -> None:
         """Deliver an image that has waited long enough; to be called every `LOOK_PERIOD`.
@@ -102,7 +101,7 @@ class Pairing:
         It goes with the second call that finds it too old: between the two a busy executor calls
         `add_info` with what came in time.
         """
-        if self._waiting and time.monotonic() > self._waiting.monotonic_time + PATIENCE:
+        if self._waiting and _is_overdue(self._waiting):
             if self._overdue is self._waiting:
                 self._give_up()
             else:
@@ -120,3 +119,8 @@ class Pairing:
 
     def _send(self, arrival: Arrival, info: Any) -> None:
         self._deliver(dataclasses.replace(arrival, info=info))
+
+
+def _is_overdue(arrival: Arrival) -> bool:
+    """Whether an image came too long ago to wait any longer."""
+    return time.monotonic() > arrival.monotonic_time + PATIENCE

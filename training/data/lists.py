@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
+from centernet_ros.lists import listed_name
 from training.data.sample import DataError
-
-MARK = re.compile(r"-1|0|1|\d{19}")
-"""What may stand behind a name: whether the image shows a class, in VOC's lists of it; the stamp in
-nanoseconds, in the list of a bag of KITTI's frames."""
 
 
 def read_names(path: Path) -> list[str]:
-    """Names in the order of the file, blanks included, without a mark behind them (see `MARK`).
+    """Names, one a line as of `listed_name`, in the order of the file.
 
     Raises:
         DataError: The file cannot be read, names nothing, or names something twice.
@@ -26,9 +22,7 @@ def read_names(path: Path) -> list[str]:
         raise DataError(f"{path}: not a text file") from None
     names: dict[str, int] = {}
     for number, line in enumerate(lines, start=1):
-        name, *mark = line.strip().rsplit(maxsplit=1) or [""]
-        if mark and not MARK.fullmatch(mark[0]):
-            name = line.strip()
+        name = listed_name(line)
         if name in names:
             raise DataError(f"{path}, line {number}: {name} is listed on line {names[name]} too")
         if name:
